@@ -1,0 +1,71 @@
+//! Process 1 of a sandbox: a static program without the standard library.
+//!
+//! It is started inside fresh namespaces with a plan on descriptor 4, carries the plan out step by step, puts every wall
+//! around *itself*, and then starts one action after the other on request of the library, so an action inherits all
+//! walls by fork and exec. It allocates nothing, knows no policy, and decides nothing: what to do is in the plan.
+//! When the control socket closes it exits, and the kernel kills all that is left in the PID namespace with it.
+#![no_std]
+#![no_main]
+
+#[path = "../src/linux/wire.rs"]
+#[allow(dead_code, reason = "each side of the wire uses its half")]
+mod wire;
+
+mod action;
+mod steps;
+mod sys;
+
+use sys::{Cmsg, exit};
+use wire::*;
+
+/// What the kernel left on the stack is not needed: no arguments, no environment.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn _start() -> ! {
+    core::arch::naked_asm!("xor ebp, ebp", "and rsp, -16", "call {main}", "ud2", main = sym main)
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    exit(97)
+}
+
+extern "C" fn main() -> ! {
+    sys::block_signals();
+    sys::setsid();
+    let mut buffer = [0u8; 64];
+    let mut fds = Cmsg::new();
+    // The library moves this process into its cgroup before it says so.
+    if sys::receive(FD_CONTROL, &mut buffer, &mut fds) < 4 || word(&buffer, 0) != MSG_GO {
+        exit(96);
+    }
+    match steps::build() {
+        Ok(ready) => ready.send(),
+        Err((step, errno)) => {
+            let mut m = [0u8; 12];
+            put(&mut m, 0, MSG_FAILED);
+            put(&mut m, 4, step);
+            put(&mut m, 8, errno as u32);
+            sys::send(FD_CONTROL, &m, &[]);
+            exit(95)
+        }
+    }
+    action::serve()
+}
+
+fn word(b: &[u8], at: usize) -> u32 {
+    match b.get(at..at + 4) {
+        Some(&[a, b, c, d]) => u32::from_ne_bytes([a, b, c, d]),
+        _ => 0,
+    }
+}
+
+fn put(b: &mut [u8], at: usize, v: u32) {
+    if let Some(s) = b.get_mut(at..at + 4) {
+        s.copy_from_slice(&v.to_ne_bytes());
+    }
+}
+
+/// The precompiled `core` names it in its unwind tables; nothing here unwinds (`panic=abort`).
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}

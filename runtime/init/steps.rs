@@ -1,0 +1,344 @@
+//! Carries the plan out: mounts, the two pivots, then the walls. See `wire.rs` for the records.
+
+use crate::sys::{self, *};
+use crate::wire::*;
+use crate::{put, word};
+use core::ffi::CStr;
+
+/// What goes back to the library when every step is done.
+pub struct Ready {
+    missing: [u32; MAX_MISSING],
+    count: usize,
+    dirs: [i32; 4],
+    dir_count: usize,
+}
+
+impl Ready {
+    pub fn send(&self) {
+        let mut m = [0u8; 8 + 4 * MAX_MISSING];
+        put(&mut m, 0, MSG_READY);
+        put(&mut m, 4, self.count as u32);
+        for (i, step) in self.missing.iter().take(self.count).enumerate() {
+            put(&mut m, 8 + 4 * i, *step);
+        }
+        let dirs = self.dirs.get(..self.dir_count).unwrap_or(&[]);
+        sys::send(FD_CONTROL, m.get(..8 + 4 * self.count).unwrap_or(&[]), dirs);
+        for fd in dirs {
+            close(*fd);
+        }
+    }
+}
+
+struct Step<'a> {
+    op: u32,
+    flags: u32,
+    a: u64,
+    b: u64,
+    c: u64,
+    text1: &'a CStr,
+    text2: &'a [u8],
+}
+
+/// Carries out the plan on [`FD_PLAN`]; the index of the failed step and its errno otherwise.
+pub fn build() -> Result<Ready, (u32, i32)> {
+    let plan = read_plan().map_err(|e| (u32::MAX, e))?;
+    let mut ready = Ready { missing: [0; MAX_MISSING], count: 0, dirs: [-1; 4], dir_count: 0 };
+    let mut ruleset = -1;
+    let (mut at, mut index) = (0, 0);
+    while at < plan.len() {
+        let (step, next) = parse(plan, at).ok_or((index, EINVAL))?;
+        match carry_out(&step, &mut ruleset, &mut ready) {
+            Ok(()) => {}
+            Err(_) if step.flags & OPTIONAL != 0 => {
+                if let Some(slot) = ready.missing.get_mut(ready.count) {
+                    *slot = index;
+                    ready.count += 1;
+                }
+            }
+            Err(e) => return Err((index, e)),
+        }
+        at = next;
+        index += 1;
+    }
+    close(FD_PLAN);
+    Ok(ready)
+}
+
+fn read_plan() -> Result<&'static [u8], i32> {
+    let len = file_len(FD_PLAN)?;
+    let p = map(FD_PLAN, len)?;
+    // SAFETY: a private mapping of `len` bytes that is never unmapped; the library sealed or abandoned the file.
+    Ok(unsafe { core::slice::from_raw_parts(p, len) })
+}
+
+fn parse(plan: &[u8], at: usize) -> Option<(Step<'_>, usize)> {
+    let long = |o: usize| plan.get(at + o..at + o + 8)?.try_into().ok().map(u64::from_ne_bytes);
+    let (len1, len2) = (word(plan, at + 32) as usize, word(plan, at + 36) as usize);
+    let text1 = CStr::from_bytes_with_nul(plan.get(at + 40..at + 41 + len1)?).ok()?;
+    let start2 = at + 41 + len1;
+    let text2 = plan.get(start2..start2 + len2 + 1)?;
+    let end = (start2 + len2 + 1 + 7) & !7;
+    let step =
+        Step { op: word(plan, at), flags: word(plan, at + 4), a: long(8)?, b: long(16)?, c: long(24)?, text1, text2 };
+    Some((step, end))
+}
+
+fn carry_out(s: &Step<'_>, ruleset: &mut i32, ready: &mut Ready) -> Result<(), i32> {
+    let (path, data) = (s.text1, s.text2.as_ptr());
+    match s.op {
+        OP_BASE => base(path),
+        OP_TMPFS => {
+            mkdirs(path, 0o755)?;
+            mount(c"tmpfs", path, c"tmpfs", s.a, data)
+        }
+        OP_MKDIR => mkdirs(path, s.a as u32),
+        OP_BIND => bind(path, c_text(s.text2)?, s.a, s.b == 1),
+        OP_SYMLINK => {
+            let at = c_text(s.text2)?;
+            parents(at)?;
+            check(syscall!(SYMLINK, path.as_ptr(), at.as_ptr())).map(drop)
+        }
+        OP_OVERLAY => {
+            mkdirs(path, 0o755)?;
+            mount(c"overlay", path, c"overlay", s.a, data)
+        }
+        OP_PROC => {
+            mkdirs(path, 0o555)?;
+            mount(c"proc", path, c"proc", s.a, data)
+        }
+        OP_MASK => mask(path),
+        OP_FILE => {
+            parents(path)?;
+            let fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, s.a as u32)?;
+            let done = write_all(fd, s.text2.get(..s.text2.len() - 1).unwrap_or(&[]));
+            close(fd);
+            done
+        }
+        OP_SETATTR => set_attributes(AT_FDCWD, path, 0, s.a),
+        OP_SENDDIR => {
+            let fd = open(path, O_DIRECTORY, 0)?;
+            *ready.dirs.get_mut(ready.dir_count).ok_or(EINVAL)? = fd;
+            ready.dir_count += 1;
+            Ok(())
+        }
+        OP_ENTER => enter(),
+        OP_WRITE => {
+            let fd = open(path, O_WRONLY, 0)?;
+            let done = write_all(fd, s.text2.get(..s.text2.len() - 1).unwrap_or(&[]));
+            close(fd);
+            done
+        }
+        OP_HOSTNAME => check(syscall!(SETHOSTNAME, path.as_ptr(), path.count_bytes())).map(drop),
+        OP_LOOPBACK => loopback(),
+        OP_RLIMIT => {
+            let limit = [s.b, s.c];
+            check(syscall!(PRLIMIT64, 0, s.a, limit.as_ptr(), 0)).map(drop)
+        }
+        OP_CAPS => drop_capabilities(),
+        OP_NNP => {
+            check(syscall!(PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+            check(syscall!(PRCTL, PR_SET_DUMPABLE, 0, 0, 0, 0)).map(drop)
+        }
+        OP_LANDLOCK => {
+            let attr = [s.a, s.b, s.c];
+            // An older kernel knows a shorter structure: give it only what it handles.
+            let len = if s.c != 0 { 24 } else if s.b != 0 { 16 } else { 8 };
+            *ruleset = check(syscall!(LANDLOCK_CREATE, attr.as_ptr(), len, 0))? as i32;
+            Ok(())
+        }
+        OP_RULE => {
+            let fd = open(path, O_PATH, 0)?;
+            let rule = PathBeneath { access: s.a, fd };
+            let done = check(syscall!(LANDLOCK_ADD, *ruleset, 1, &raw const rule, 0)).map(drop);
+            close(fd);
+            done
+        }
+        OP_RESTRICT => {
+            let done = check(syscall!(LANDLOCK_RESTRICT, *ruleset, 0)).map(drop);
+            close(*ruleset);
+            done
+        }
+        OP_SECCOMP => {
+            let program = BpfProgram { len: (s.text2.len() / 8) as u16, code: data };
+            check(syscall!(SECCOMP, 1, 0, &raw const program)).map(drop)
+        }
+        OP_CHDIR => chdir(path),
+        _ => Err(EINVAL),
+    }
+}
+
+const AT_FDCWD: i32 = -100;
+const AT_EMPTY_PATH: u32 = 0x1000;
+const MNT_DETACH: u32 = 2;
+const MS_SLAVE_REC: u64 = (1 << 19) | 0x4000;
+const MS_NOSUID_NODEV: u64 = 2 | 4;
+const PR_SET_DUMPABLE: u32 = 4;
+const PR_CAPBSET_DROP: u32 = 24;
+const PR_SET_SECUREBITS: u32 = 28;
+const PR_SET_NO_NEW_PRIVS: u32 = 38;
+const PR_CAP_AMBIENT: u32 = 47;
+
+#[repr(C, packed)]
+struct PathBeneath {
+    access: u64,
+    fd: i32,
+}
+
+#[repr(C)]
+struct BpfProgram {
+    len: u16,
+    code: *const u8,
+}
+
+fn c_text(b: &[u8]) -> Result<&CStr, i32> {
+    CStr::from_bytes_until_nul(b).map_err(|_| EINVAL)
+}
+
+fn mount(from: &CStr, at: &CStr, kind: &CStr, flags: u64, data: *const u8) -> Result<(), i32> {
+    check(syscall!(MOUNT, from.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, data)).map(drop)
+}
+
+fn chdir(path: &CStr) -> Result<(), i32> {
+    check(syscall!(CHDIR, path.as_ptr())).map(drop)
+}
+
+/// Covers `path` with a tmpfs and makes that the root, the host in its `/old`. Sources are then `/old/…`, so nothing
+/// that is mounted in the view can hide a source.
+fn base(path: &CStr) -> Result<(), i32> {
+    // Slave first: no mount of ours may ever propagate to the host.
+    mount(c"none", c"/", c"none", MS_SLAVE_REC, core::ptr::null())?;
+    mount(c"tmpfs", path, c"tmpfs", MS_NOSUID_NODEV, c"mode=755,size=4m".as_ptr().cast())?;
+    chdir(path)?;
+    for dir in [c"new", c"old"] {
+        check(syscall!(MKDIR, dir.as_ptr(), 0o755))?;
+    }
+    check(syscall!(PIVOT_ROOT, c".".as_ptr(), c"old".as_ptr()))?;
+    chdir(c"/")?;
+    mount(c"tmpfs", c"/new", c"tmpfs", MS_NOSUID_NODEV, c"mode=755,size=16m".as_ptr().cast())
+}
+
+fn enter() -> Result<(), i32> {
+    check(syscall!(UMOUNT2, c"/old".as_ptr(), MNT_DETACH))?;
+    chdir(c"/new")?;
+    // The old root is stacked under the new one and detached at once: no name for it is left.
+    check(syscall!(PIVOT_ROOT, c".".as_ptr(), c".".as_ptr()))?;
+    check(syscall!(UMOUNT2, c".".as_ptr(), MNT_DETACH))?;
+    chdir(c"/")
+}
+
+/// `mkdir -p`.
+fn mkdirs(path: &CStr, mode: u32) -> Result<(), i32> {
+    parents(path)?;
+    match check(syscall!(MKDIR, path.as_ptr(), mode)) {
+        Ok(_) | Err(EEXIST) => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+fn parents(path: &CStr) -> Result<(), i32> {
+    let mut copy = [0u8; 4096];
+    let bytes = path.to_bytes();
+    if bytes.len() >= copy.len() {
+        return Err(36); // ENAMETOOLONG
+    }
+    for (i, b) in bytes.iter().enumerate() {
+        if *b == b'/' && i > 0 {
+            match check(syscall!(MKDIR, copy.as_ptr(), 0o755)) {
+                // A read-only parent that is there already answers EROFS.
+                Ok(_) | Err(EEXIST | 30) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if let Some(slot) = copy.get_mut(i) {
+            *slot = *b;
+        }
+    }
+    Ok(())
+}
+
+/// Binds a host object. It is opened without following any link, so what was resolved is what is mounted.
+fn bind(from: &CStr, at: &CStr, attributes: u64, directory: bool) -> Result<(), i32> {
+    const RESOLVE_NO_MAGICLINKS_NO_SYMLINKS: u64 = 2 | 4;
+    const OPEN_TREE_CLONE: u32 = 1;
+    let how = [u64::from(O_PATH | O_CLOEXEC), 0, RESOLVE_NO_MAGICLINKS_NO_SYMLINKS];
+    let source = check(syscall!(OPENAT2, AT_FDCWD, from.as_ptr(), how.as_ptr(), 24))? as i32;
+    let tree = check(syscall!(OPEN_TREE, source, c"".as_ptr(), OPEN_TREE_CLONE | AT_EMPTY_PATH | O_CLOEXEC));
+    close(source);
+    let tree = tree? as i32;
+    let done = attach(tree, at, attributes, directory);
+    close(tree);
+    done
+}
+
+fn attach(tree: i32, at: &CStr, attributes: u64, directory: bool) -> Result<(), i32> {
+    const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
+    set_attributes(tree, c"", AT_EMPTY_PATH, attributes)?;
+    if directory {
+        mkdirs(at, 0o755)?;
+    } else {
+        parents(at)?;
+        match open(at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644) {
+            Ok(fd) => close(fd),
+            Err(EEXIST) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    check(syscall!(MOVE_MOUNT, tree, c"".as_ptr(), AT_FDCWD, at.as_ptr(), MOVE_MOUNT_F_EMPTY_PATH)).map(drop)
+}
+
+/// Adds attributes; those that the host had stay, because they are locked here and because we want the union.
+fn set_attributes(dir: i32, path: &CStr, flags: u32, attributes: u64) -> Result<(), i32> {
+    let attr = [attributes, 0, 0, 0];
+    check(syscall!(MOUNT_SETATTR, dir, path.as_ptr(), flags, attr.as_ptr(), 32)).map(drop)
+}
+
+fn mask(path: &CStr) -> Result<(), i32> {
+    const MOUNT_ATTR_ALL: u64 = 1 | 2 | 4 | 8;
+    let fd = match open(path, O_PATH | O_NOFOLLOW, 0) {
+        Ok(fd) => fd,
+        Err(ENOENT | EACCES) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    close(fd);
+    match open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0) {
+        Ok(fd) => {
+            close(fd);
+            mount(c"tmpfs", path, c"tmpfs", 1 | 2 | 4 | 8, c"mode=555,size=4k".as_ptr().cast())
+        }
+        Err(ENOTDIR) => bind(c"/old/dev/null", path, MOUNT_ATTR_ALL, false),
+        Err(e) => Err(e),
+    }
+}
+
+fn loopback() -> Result<(), i32> {
+    const SIOCSIFFLAGS: u32 = 0x8914;
+    const IFF_UP: u8 = 1;
+    let fd = check(syscall!(SOCKET, 2, 2, 0))? as i32;
+    let mut request = [0u8; 40];
+    request[0] = b'l';
+    request[1] = b'o';
+    request[16] = IFF_UP;
+    let done = check(syscall!(IOCTL, fd, SIOCSIFFLAGS, request.as_ptr())).map(drop);
+    close(fd);
+    done
+}
+
+fn drop_capabilities() -> Result<(), i32> {
+    const CAP_VERSION_3: u32 = 0x2008_0522;
+    const CLEAR_ALL: u32 = 4;
+    // Keep-caps off and locked, no setuid fix-up, root is nobody: SECBIT_NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE.
+    const SECUREBITS: u32 = 1 | 2 | 4 | 8 | 32 | 64 | 128;
+    check(syscall!(PRCTL, PR_CAP_AMBIENT, CLEAR_ALL, 0, 0, 0))?;
+    let mut capability = 0;
+    // The bounding set ends where the kernel says EINVAL.
+    while check(syscall!(PRCTL, PR_CAPBSET_DROP, capability, 0, 0, 0)).is_ok() {
+        capability += 1;
+    }
+    if capability < 38 {
+        return Err(1);
+    }
+    check(syscall!(PRCTL, PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0))?;
+    let header = [CAP_VERSION_3, 0];
+    let none = [0u32; 6];
+    check(syscall!(CAPSET, header.as_ptr(), none.as_ptr())).map(drop)
+}

@@ -1,0 +1,329 @@
+//! Raw system calls of x86-64 Linux. Each wrapper is the call of the same name in section 2 of the manual; errors are
+//! negative errno values, as the kernel returns them.
+
+use core::arch::asm;
+use core::ffi::CStr;
+
+/// Makes a system call with up to six arguments.
+///
+/// # Safety
+/// The arguments must be what the call expects: pointers valid for the reads and writes that it makes.
+pub unsafe fn call(n: usize, a: [usize; 6]) -> isize {
+    let r: isize;
+    // SAFETY: the kernel preserves all registers but rax, rcx and r11; the caller vouches for the arguments.
+    unsafe {
+        asm!("syscall", inlateout("rax") n as isize => r, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3],
+             in("r8") a[4], in("r9") a[5], lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    r
+}
+
+macro_rules! syscall {
+    ($n:expr $(, $a:expr)* $(,)?) => {{
+        #[allow(unused_mut, unused_assignments)]
+        let a = { let mut a = [0usize; 6]; let mut _i = 0; $( a[_i] = $a as usize; _i += 1; )* a };
+        // SAFETY: every use passes scalars, or pointers to live locals, statics or mapped memory of the right size.
+        unsafe { $crate::sys::call($n, a) }
+    }};
+}
+pub(crate) use syscall;
+
+pub const READ: usize = 0;
+pub const WRITE: usize = 1;
+pub const OPEN: usize = 2;
+pub const CLOSE: usize = 3;
+pub const POLL: usize = 7;
+pub const MMAP: usize = 9;
+pub const MUNMAP: usize = 11;
+pub const SIGPROCMASK: usize = 14;
+pub const IOCTL: usize = 16;
+pub const DUP2: usize = 33;
+pub const SOCKET: usize = 41;
+pub const SENDMSG: usize = 46;
+pub const RECVMSG: usize = 47;
+pub const CLONE: usize = 56;
+pub const EXECVE: usize = 59;
+pub const WAIT4: usize = 61;
+pub const KILL: usize = 62;
+pub const CHDIR: usize = 80;
+pub const MKDIR: usize = 83;
+pub const SYMLINK: usize = 88;
+pub const UMASK: usize = 95;
+pub const GETRUSAGE: usize = 98;
+pub const SETSID: usize = 112;
+pub const CAPSET: usize = 126;
+pub const PIVOT_ROOT: usize = 155;
+pub const PRCTL: usize = 157;
+pub const MOUNT: usize = 165;
+pub const UMOUNT2: usize = 166;
+pub const SETHOSTNAME: usize = 170;
+pub const FSTAT: usize = 5;
+pub const EXIT_GROUP: usize = 231;
+pub const SIGNALFD4: usize = 289;
+pub const PRLIMIT64: usize = 302;
+pub const SECCOMP: usize = 317;
+pub const OPEN_TREE: usize = 428;
+pub const MOVE_MOUNT: usize = 429;
+pub const OPENAT2: usize = 437;
+pub const CLOSE_RANGE: usize = 436;
+pub const MOUNT_SETATTR: usize = 442;
+pub const LANDLOCK_CREATE: usize = 444;
+pub const LANDLOCK_ADD: usize = 445;
+pub const LANDLOCK_RESTRICT: usize = 446;
+
+pub const ENOENT: i32 = 2;
+pub const EINTR: i32 = 4;
+pub const EACCES: i32 = 13;
+pub const EEXIST: i32 = 17;
+pub const ENOTDIR: i32 = 20;
+pub const EINVAL: i32 = 22;
+pub const SIGKILL: i32 = 9;
+pub const SIGCHLD: i32 = 17;
+
+pub const O_WRONLY: u32 = 1;
+pub const O_CREAT: u32 = 0o100;
+pub const O_EXCL: u32 = 0o200;
+pub const O_DIRECTORY: u32 = 0o200_000;
+pub const O_NOFOLLOW: u32 = 0o400_000;
+pub const O_CLOEXEC: u32 = 0o2_000_000;
+pub const O_PATH: u32 = 0o10_000_000;
+
+/// Turns a kernel result into a value or an errno.
+pub fn check(r: isize) -> Result<usize, i32> {
+    if (-4095..0).contains(&r) { Err(-r as i32) } else { Ok(r as usize) }
+}
+
+pub fn exit(code: i32) -> ! {
+    syscall!(EXIT_GROUP, code);
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+pub fn setsid() {
+    syscall!(SETSID);
+}
+
+/// Blocks every signal: process 1 learns of children through a signalfd only.
+pub fn block_signals() {
+    let all = !0u64;
+    syscall!(SIGPROCMASK, 0, &raw const all, 0, 8);
+}
+
+/// Unblocks every signal, for the action about to be started.
+pub fn unblock_signals() {
+    let none = 0u64;
+    syscall!(SIGPROCMASK, 2, &raw const none, 0, 8);
+}
+
+pub fn open(path: &CStr, flags: u32, mode: u32) -> Result<i32, i32> {
+    check(syscall!(OPEN, path.as_ptr(), flags | O_CLOEXEC, mode)).map(|fd| fd as i32)
+}
+
+pub fn close(fd: i32) {
+    syscall!(CLOSE, fd);
+}
+
+pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), i32> {
+    while !bytes.is_empty() {
+        match check(syscall!(WRITE, fd, bytes.as_ptr(), bytes.len())) {
+            Ok(0) => return Err(5),
+            Ok(n) => bytes = bytes.get(n..).unwrap_or(&[]),
+            Err(EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Maps a file, or fresh zeroed memory when `fd` is −1.
+pub fn map(fd: i32, len: usize) -> Result<*mut u8, i32> {
+    const PROT_READ: u32 = 1;
+    const PROT_WRITE: u32 = 2;
+    const MAP_PRIVATE: u32 = 2;
+    const MAP_ANONYMOUS: u32 = 0x20;
+    let flags = if fd < 0 { MAP_PRIVATE | MAP_ANONYMOUS } else { MAP_PRIVATE };
+    check(syscall!(MMAP, 0, len, PROT_READ | PROT_WRITE, flags, fd as isize, 0)).map(|p| p as *mut u8)
+}
+
+pub fn unmap(p: *mut u8, len: usize) {
+    syscall!(MUNMAP, p, len);
+}
+
+/// Length of an open file in bytes.
+pub fn file_len(fd: i32) -> Result<usize, i32> {
+    let mut stat = [0u64; 18];
+    check(syscall!(FSTAT, fd, stat.as_mut_ptr()))?;
+    Ok(stat[6] as usize)
+}
+
+/// A buffer for passed descriptors, laid out as `cmsg(3)` wants it.
+#[repr(C, align(8))]
+pub struct Cmsg {
+    len: usize,
+    level: i32,
+    kind: i32,
+    fds: [i32; 8],
+}
+
+impl Cmsg {
+    pub const fn new() -> Self {
+        Cmsg { len: 0, level: 0, kind: 0, fds: [-1; 8] }
+    }
+    /// The descriptors that came with the last message.
+    pub fn fds(&self) -> &[i32] {
+        let n = if self.len >= 16 { (self.len - 16) / 4 } else { 0 };
+        self.fds.get(..n).unwrap_or(&[])
+    }
+}
+
+#[repr(C)]
+struct IoVec {
+    base: *const u8,
+    len: usize,
+}
+
+#[repr(C)]
+struct MsgHdr {
+    name: usize,
+    name_len: usize,
+    iov: *const IoVec,
+    iov_len: usize,
+    control: *mut Cmsg,
+    control_len: usize,
+    flags: usize,
+}
+
+/// Receives one message; its length, or ≤ 0 at the end or on error.
+pub fn receive(fd: i32, buffer: &mut [u8], fds: &mut Cmsg) -> isize {
+    const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
+    *fds = Cmsg::new();
+    let iov = IoVec { base: buffer.as_mut_ptr(), len: buffer.len() };
+    let mut h = MsgHdr {
+        name: 0,
+        name_len: 0,
+        iov: &raw const iov,
+        iov_len: 1,
+        control: fds,
+        control_len: size_of::<Cmsg>(),
+        flags: 0,
+    };
+    loop {
+        let n = syscall!(RECVMSG, fd, &raw mut h, MSG_CMSG_CLOEXEC);
+        if n != -(EINTR as isize) {
+            return n;
+        }
+    }
+}
+
+/// Sends one message with descriptors.
+pub fn send(fd: i32, bytes: &[u8], fds: &[i32]) -> isize {
+    const MSG_NOSIGNAL: u32 = 0x4000;
+    let mut c = Cmsg::new();
+    c.len = 16 + 4 * fds.len();
+    c.level = 1; // SOL_SOCKET
+    c.kind = 1; // SCM_RIGHTS
+    for (to, from) in c.fds.iter_mut().zip(fds) {
+        *to = *from;
+    }
+    let iov = IoVec { base: bytes.as_ptr(), len: bytes.len() };
+    let (control, control_len) =
+        if fds.is_empty() { (core::ptr::null_mut(), 0) } else { (&raw mut c, (c.len + 7) & !7) };
+    let h = MsgHdr { name: 0, name_len: 0, iov: &raw const iov, iov_len: 1, control, control_len, flags: 0 };
+    syscall!(SENDMSG, fd, &raw const h, MSG_NOSIGNAL)
+}
+
+/// Starts `run(arg)` in a child that shares this memory, on a stack of its own, and waits until it execs or exits
+/// (`CLONE_VM | CLONE_VFORK`): no page table is copied.
+///
+/// # Safety
+/// `stack` must be the top of an unused, 16-byte aligned area; `run` must not return and must leave shared memory alone
+/// but for what `arg` points to.
+pub unsafe fn vfork(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
+    const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
+    let r: isize;
+    // SAFETY: the child runs only `run`, on `stack`; the parent is suspended until it is gone, then continues at 2.
+    unsafe {
+        asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
+             inlateout("rax") CLONE as isize => r, in("rdi") CLONE_VM_VFORK | SIGCHLD as usize, in("rsi") stack,
+             in("rdx") 0, in("r10") 0, in("r8") 0, in("r12") run, in("r13") arg, lateout("rcx") _, lateout("r11") _);
+    }
+    r
+}
+
+// The compiler calls these by name; without a C library they are ours. `rep movsb` keeps it from turning a loop into a
+// call of itself.
+
+/// # Safety
+/// As memcpy(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
+    // SAFETY: the caller keeps memcpy's contract.
+    unsafe {
+        asm!("rep movsb", inout("rcx") n => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
+    }
+    to
+}
+
+/// # Safety
+/// As memmove(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
+    if (to as usize).wrapping_sub(from as usize) >= n {
+        // SAFETY: forward copy is right when `to` does not lie inside the source.
+        return unsafe { memcpy(to, from, n) };
+    }
+    // SAFETY: the caller keeps memmove's contract; backwards, and the direction flag is restored.
+    unsafe {
+        asm!("std", "rep movsb", "cld", inout("rcx") n => _, inout("rdi") to.add(n).wrapping_sub(1) => _,
+             inout("rsi") from.add(n).wrapping_sub(1) => _, options(nostack));
+    }
+    to
+}
+
+/// # Safety
+/// As memset(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memset(to: *mut u8, value: i32, n: usize) -> *mut u8 {
+    // SAFETY: the caller keeps memset's contract.
+    unsafe {
+        asm!("rep stosb", inout("rcx") n => _, inout("rdi") to => _, in("al") value as u8, options(nostack, preserves_flags));
+    }
+    to
+}
+
+/// # Safety
+/// As memcmp(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
+    let mut i = 0;
+    while i < n {
+        // SAFETY: i < n, and the caller keeps memcmp's contract.
+        let (x, y) = unsafe { (a.add(i).read_volatile(), b.add(i).read_volatile()) };
+        if x != y {
+            return i32::from(x) - i32::from(y);
+        }
+        i += 1;
+    }
+    0
+}
+
+/// # Safety
+/// As bcmp(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
+    // SAFETY: the same contract.
+    unsafe { memcmp(a, b, n) }
+}
+
+/// # Safety
+/// As strlen(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn strlen(s: *const u8) -> usize {
+    let mut n = 0;
+    // SAFETY: the caller keeps strlen's contract.
+    while unsafe { s.add(n).read_volatile() } != 0 {
+        n += 1;
+    }
+    n
+}

@@ -1,0 +1,57 @@
+//! What can go wrong on our side. What an action does wrong is an [`Outcome`](crate::Outcome), never an error.
+
+use std::io;
+
+/// Why sbx itself could not do what was asked. Nothing was run with a wall missing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A policy is not valid; the message names file, line and key.
+    #[error("{0}")]
+    Policy(String),
+    /// This host cannot raise a wall and the policy says `missing = "refuse"`.
+    #[error(
+        "this host cannot raise: {missing}; see `sbx doctor`, or set missing = \"report\" in the policy to run without"
+    )]
+    MissingWall {
+        /// The walls' names, comma-separated.
+        missing: String,
+    },
+    /// The workspace cannot be used.
+    #[error("workspace {path}: {why}")]
+    Workspace {
+        /// The directory.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A step of the plan failed in the new sandbox.
+    #[error("sandbox set-up failed at step {step} ({what}): {source}{hint}")]
+    Setup {
+        /// Index of the step, from 0, as in `sbx plan`.
+        step: usize,
+        /// The step, in words.
+        what: String,
+        /// The system's reason.
+        source: io::Error,
+        /// What to do about it, or nothing.
+        hint: &'static str,
+    },
+    /// The sandbox died under us: process 1 is gone.
+    #[error("the sandbox is gone: {0}")]
+    Gone(String),
+    /// A system call of ours failed.
+    #[error("{what}: {source}")]
+    System {
+        /// What was being done, and to which object.
+        what: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn system(what: impl Into<String>, source: impl Into<io::Error>) -> Error {
+        Error::System { what: what.into(), source: source.into() }
+    }
+}

@@ -1,0 +1,44 @@
+//! One sandbox, one action: a policy made into walls that the Linux kernel enforces, without root and without a daemon.
+//!
+//! `Policy ─▶ Plan ─▶ Sandbox ─▶ Action ─▶ Observation`
+//!
+//! ```no_run
+//! use sbx_runtime::{Action, Policy, Sandbox};
+//! let mut sandbox = Sandbox::open(&Policy::preset("whitelist")?, "checkout")?;
+//! let seen = sandbox.run(&Action::bash("grep -rn TODO . | wc -l"))?;
+//! print!("{}", seen.stdout.text());
+//! print!("{}", sandbox.changes()?.diff_text());
+//! # Ok::<(), sbx_runtime::Error>(())
+//! ```
+//!
+//! This crate confines; it does not read scripts (that is `sbx-bash`), and it knows no model.
+#![deny(unsafe_code)]
+
+mod action;
+pub mod changes;
+mod command;
+mod error;
+mod host;
+#[expect(unsafe_code, reason = "the only place: see linux/sys.rs and linux/enter.rs")]
+mod linux;
+mod observation;
+mod plan;
+mod policy;
+mod quantity;
+mod sandbox;
+mod view;
+mod workspace;
+
+pub use action::{Action, Stdin};
+pub use changes::Changes;
+pub use command::Command;
+pub use error::Error;
+pub use host::Host;
+pub use linux::cgroup::Cgroups;
+pub use observation::{Denied, Observation, Outcome, Output};
+pub use plan::{Plan, Step};
+pub use policy::{Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
+pub use quantity::{ByteSize, format_duration, parse_duration};
+pub use sandbox::Sandbox;
+pub use view::{BUILTINS, View};
+pub use workspace::{OBJECTS, Workspace};

@@ -1,0 +1,224 @@
+//! Limits for the whole process tree: a cgroup of its own for every sandbox, where one can be made.
+//!
+//! The ladder is cgroup v2 with the controllers delegated, cgroup v1 with writable hierarchies, and nothing: then
+//! rlimits hold for each process alone, and the observation says so.
+
+use crate::{Error, Limits};
+use serde::Serialize;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where limits for the whole tree come from. Empty means nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cgroups {
+    /// 2 or 1; 0 when there is none.
+    pub version: u8,
+    /// Directory under which a memory group can be made.
+    pub memory: Option<PathBuf>,
+    /// Directory under which a group that counts processes can be made.
+    pub pids: Option<PathBuf>,
+}
+
+impl Cgroups {
+    /// Finds the directories of this process in which the caller may make groups.
+    pub(crate) fn find() -> Cgroups {
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Cgroups::from_tables(&own, &mounts, &|dir| {
+            rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok()
+        })
+    }
+
+    fn from_tables(own: &str, mounts: &str, writable: &dyn Fn(&Path) -> bool) -> Cgroups {
+        // A v2 group with processes cannot hand controllers on ("no internal processes"): its parent must be ours.
+        if let Some(dir) = directory(own, mounts, "") {
+            let enabled = fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap_or_default();
+            let has = |name: &str| enabled.split_whitespace().any(|c| c == name);
+            if has("memory") && has("pids") && writable(&dir) {
+                return Cgroups { version: 2, memory: Some(dir.clone()), pids: Some(dir) };
+            }
+        }
+        let v1 = |controller| directory(own, mounts, controller).filter(|dir| writable(dir));
+        let (memory, pids) = (v1("memory"), v1("pids"));
+        let version = u8::from(memory.is_some() || pids.is_some());
+        Cgroups { version, memory, pids }
+    }
+
+    /// Names for [`Observation::enforced`](crate::Observation::enforced): `cgroup1:memory`, …
+    pub(crate) fn names(&self) -> Vec<String> {
+        [("memory", &self.memory), ("pids", &self.pids)]
+            .iter()
+            .filter(|(_, dir)| dir.is_some())
+            .map(|(name, _)| format!("cgroup{}:{name}", self.version))
+            .collect()
+    }
+}
+
+/// The directory of `controller` ("" is v2) for the caller: its mount point joined with its path in the hierarchy.
+fn directory(own: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
+    let path = own.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let names = parts.next()?;
+        (if controller.is_empty() { names.is_empty() } else { names.split(',').any(|n| n == controller) })
+            .then(|| parts.next())?
+    })?;
+    let (root, point) = mounts.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        let mut right = right.split(' ');
+        let (kind, options) = (right.next()?, right.nth(1)?);
+        let fits = if controller.is_empty() {
+            kind == "cgroup2"
+        } else {
+            kind == "cgroup" && options.split(',').any(|o| o == controller)
+        };
+        let mut left = left.split(' ').skip(3);
+        fits.then(|| Some((left.next()?, left.next()?)))?
+    })?;
+    // In a container the mount shows only a part of the hierarchy; a path outside it is not ours to use.
+    let below = if root == "/" { path } else { path.strip_prefix(root)? };
+    let dir = Path::new(point).join(below.trim_start_matches('/'));
+    dir.is_dir().then_some(dir)
+}
+
+/// The group of one sandbox. Dropping it removes it; its processes must be gone.
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    version: u8,
+    memory: Option<PathBuf>,
+    pids: Option<PathBuf>,
+}
+
+impl Cgroup {
+    /// Makes a group with the policy's limits.
+    pub(crate) fn make(host: &Cgroups, limits: &Limits) -> Result<Cgroup, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("sbx-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut group = Cgroup { version: host.version, memory: None, pids: None };
+        let make = |parent: &Path| {
+            sweep(parent);
+            let dir = parent.join(&name);
+            match fs::create_dir(&dir) {
+                Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+                    Err(Error::system(format!("cgroup {}", dir.display()), e))
+                }
+                _ => Ok(dir),
+            }
+        };
+        if let Some(parent) = &host.memory {
+            let dir = make(parent)?;
+            group.memory = Some(dir.clone());
+            let bytes = limits.memory.0.to_string();
+            if host.version == 2 {
+                set(&dir.join("memory.max"), &bytes)?;
+                // Swap would let the limit be exceeded; without swap accounting the file is absent.
+                let _ = set(&dir.join("memory.swap.max"), "0");
+            } else {
+                set(&dir.join("memory.limit_in_bytes"), &bytes)?;
+                let _ = set(&dir.join("memory.memsw.limit_in_bytes"), &bytes);
+            }
+        }
+        if let Some(parent) = &host.pids {
+            let dir = if host.version == 2 { group.memory.clone() } else { None };
+            let dir = dir.map_or_else(|| make(parent), Ok)?;
+            group.pids = Some(dir.clone());
+            // Process 1 of the sandbox counts too.
+            set(&dir.join("pids.max"), &(u64::from(limits.processes) + 1).to_string())?;
+        }
+        Ok(group)
+    }
+
+    /// Moves a process into the group; its children follow.
+    pub(crate) fn add(&self, pid: u32) -> Result<(), Error> {
+        for dir in self.dirs() {
+            set(&dir.join("cgroup.procs"), &pid.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// How often the kernel killed for memory, and how often a fork was refused, so far.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let counter = |dir: &Option<PathBuf>, file: &str, key: &str| {
+            let text = dir.as_ref().and_then(|d| fs::read_to_string(d.join(file)).ok()).unwrap_or_default();
+            text.lines().find_map(|l| l.strip_prefix(key)?.trim().parse().ok()).unwrap_or(0)
+        };
+        let memory_file = if self.version == 2 { "memory.events" } else { "memory.oom_control" };
+        (counter(&self.memory, memory_file, "oom_kill "), counter(&self.pids, "pids.events", "max "))
+    }
+
+    fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
+        let second = self.pids.as_ref().filter(|p| Some(*p) != self.memory.as_ref());
+        self.memory.iter().chain(second)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for dir in self.dirs() {
+            // Dead processes leave the group a moment after they are reaped.
+            for _ in 0..50 {
+                match fs::remove_dir(dir) {
+                    Err(e) if e.kind() == std::io::ErrorKind::ResourceBusy => {
+                        std::thread::sleep(std::time::Duration::from_millis(1));
+                    }
+                    _ => break,
+                }
+            }
+        }
+    }
+}
+
+fn set(file: &Path, value: &str) -> Result<(), Error> {
+    fs::OpenOptions::new()
+        .write(true)
+        .open(file)
+        .and_then(|mut f| f.write_all(value.as_bytes()))
+        .map_err(|e| Error::system(format!("{} = {value}", file.display()), e))
+}
+
+/// Removes groups whose owner was killed before it could. A group with processes cannot be removed, so nothing of a
+/// living owner is lost.
+fn sweep(parent: &Path) {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let owner =
+                name.to_str().and_then(|n| n.strip_prefix("sbx-")?.split('-').next()?.parse::<u32>().ok());
+            if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                let _ = fs::remove_dir(entry.path());
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_v1_hierarchy_is_found_by_mount_and_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("mine");
+        fs::create_dir(&own).unwrap();
+        let table = format!("30 25 0:26 / {} rw - cgroup cgroup rw,memory", dir.path().display());
+        let found = Cgroups::from_tables("4:memory:/mine\n", &table, &|_| true);
+        assert_eq!(found, Cgroups { version: 1, memory: Some(own), pids: None });
+        assert_eq!(found.names(), ["cgroup1:memory"]);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_writable_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = format!("30 25 0:26 / {} rw - cgroup cgroup rw,memory,pids", dir.path().display());
+        assert_eq!(Cgroups::from_tables("4:memory,pids:/\n", &table, &|_| false), Cgroups::default());
+    }
+
+    #[test]
+    fn a_path_outside_the_mounted_part_is_not_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = format!("30 25 0:26 /docker/a {} rw - cgroup cgroup rw,pids", dir.path().display());
+        assert_eq!(Cgroups::from_tables("4:pids:/docker/b\n", &table, &|_| true), Cgroups::default());
+    }
+}

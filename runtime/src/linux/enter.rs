@@ -1,0 +1,205 @@
+//! Starts process 1 of a sandbox: one clone into fresh namespaces that shares the caller's memory until exec, so nothing
+//! is copied, whatever the caller's size, and nothing of the caller runs inside.
+
+use crate::plan::UID;
+use crate::{Error, Host};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
+
+/// The program of process 1, built by `build.rs` from `init/`.
+static INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sbx-init"));
+
+const NAMESPACES: c_int = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWCGROUP;
+/// Bytes of the child's stack until exec.
+const STACK: usize = 64 << 10;
+/// Lowest number to which descriptors are moved before they get their places.
+const ASIDE: c_int = 64;
+
+/// Process 1. Dropping it kills it, and with it everything in its PID namespace.
+#[derive(Debug)]
+pub(crate) struct Init {
+    pidfd: OwnedFd,
+    pid: u32,
+}
+
+impl Init {
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(crate) fn kill(&self) {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+}
+
+impl Drop for Init {
+    fn drop(&mut self) {
+        self.kill();
+        // Someone else in this process may have reaped it with wait(-1); then it is gone all the same.
+        while let Err(rustix::io::Errno::INTR) =
+            rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED)
+        {}
+    }
+}
+
+/// What the child needs, made before the clone: between clone and exec nothing allocates.
+struct Child {
+    fds: [RawFd; 4],
+    uid_map: Vec<u8>,
+    gid_map: Vec<u8>,
+    argv: [*const c_char; 2],
+    envp: [*const c_char; 1],
+    stage: &'static str,
+    errno: c_int,
+}
+
+/// Starts process 1 with its control socket and its plan.
+pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) -> Result<Init, Error> {
+    let init = program().map_err(|e| Error::system("the program of process 1", e))?;
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )
+    .map_err(|e| Error::system("/dev/null", e))?;
+    let mut child = Child {
+        fds: [null.as_raw_fd(), control.as_raw_fd(), plan.as_raw_fd(), init.as_raw_fd()],
+        uid_map: format!("{UID} {} 1", host.uid).into_bytes(),
+        gid_map: format!("{UID} {} 1", host.gid).into_bytes(),
+        argv: [c"sbx-init".as_ptr(), std::ptr::null()],
+        envp: [std::ptr::null()],
+        stage: "clone",
+        errno: 0,
+    };
+    let mut stack = vec![0u8; STACK];
+    let mut pidfd: c_int = -1;
+    let flags = NAMESPACES | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: sigset functions fill the sets they are given; a set of zeroes is valid storage.
+    let (mut all, mut before): (libc::sigset_t, libc::sigset_t) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    // SAFETY: the child shares this memory until it execs; this thread sleeps meanwhile (CLONE_VFORK), and with every
+    // signal blocked no handler runs in the child. Stack and `child` outlive the call. The stack's top is 16-aligned.
+    let pid = unsafe {
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let top = stack.as_mut_ptr().add(STACK);
+        let top = top.sub(top as usize % 16);
+        let pid =
+            libc::clone(run_child, top.cast(), flags, (&raw mut child).cast::<c_void>(), &raw mut pidfd);
+        let error = io::Error::last_os_error();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        if pid < 0 {
+            return Err(Error::Setup {
+                step: 0,
+                what: "new namespaces".into(),
+                source: error,
+                hint: NAMESPACE_HINT,
+            });
+        }
+        pid
+    };
+    // SAFETY: the kernel stored a fresh descriptor that nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let init = Init { pidfd, pid: Pid::from_raw(pid).map_or(0, |p| p.as_raw_nonzero().get() as u32) };
+    if child.errno != 0 {
+        let source = io::Error::from_raw_os_error(child.errno);
+        return Err(Error::Setup { step: 0, what: child.stage.into(), source, hint: NAMESPACE_HINT });
+    }
+    Ok(init)
+}
+
+const NAMESPACE_HINT: &str = "; unprivileged user namespaces may be off on this host: see `sbx doctor`";
+
+fn program() -> io::Result<BorrowedFd<'static>> {
+    static FILE: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(file) = FILE.get() {
+        return Ok(file.as_fd());
+    }
+    let file = super::sys::sealed_file(INIT)?;
+    Ok(FILE.get_or_init(|| file).as_fd())
+}
+
+/// Runs in the child until exec: raw calls only, on prepared memory.
+extern "C" fn run_child(arg: *mut c_void) -> c_int {
+    // SAFETY: the parent passes a `Child` that lives until this process execs or exits.
+    let child = unsafe { &mut *arg.cast::<Child>() };
+    if let Err((stage, errno)) = prepare_and_exec(child) {
+        child.stage = stage;
+        child.errno = errno;
+    }
+    // SAFETY: _exit(2) runs no handlers of the parent.
+    unsafe { libc::_exit(127) }
+}
+
+fn prepare_and_exec(child: &Child) -> Result<(), (&'static str, c_int)> {
+    // Without this an ordinary user may not map groups. Absent on kernels before 3.19 only.
+    write(c"/proc/self/setgroups", b"deny").map_err(|e| ("deny setgroups", e))?;
+    write(c"/proc/self/uid_map", &child.uid_map).map_err(|e| ("map the user", e))?;
+    write(c"/proc/self/gid_map", &child.gid_map).map_err(|e| ("map the group", e))?;
+    keep_capabilities().map_err(|e| ("keep capabilities for set-up", e))?;
+    let mut aside = [0; 4];
+    for (to, from) in aside.iter_mut().zip(child.fds) {
+        // SAFETY: fcntl(2) on a descriptor number; a bad one is an error.
+        *to = check(unsafe { libc::fcntl(from, libc::F_DUPFD, ASIDE) }).map_err(|e| ("descriptors", e))?;
+    }
+    let [null, control, plan, init] = aside;
+    for (to, from) in [(0, null), (1, null), (2, null), (3, control), (4, plan), (5, init)] {
+        // SAFETY: as above.
+        check(unsafe { libc::dup2(from, to) }).map_err(|e| ("descriptors", e))?;
+    }
+    // SAFETY: everything but 0–5 is closed in this process's own table; the parent's is another.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 6, u32::MAX, 0);
+        libc::fcntl(5, libc::F_SETFD, libc::FD_CLOEXEC);
+        let (argv, envp) = (child.argv.as_ptr(), child.envp.as_ptr());
+        libc::syscall(libc::SYS_execveat, 5, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH);
+    }
+    Err(("start process 1", errno()))
+}
+
+/// The new user's id is not 0, so exec would drop what the new namespace granted: ambient capabilities survive it.
+fn keep_capabilities() -> Result<(), c_int> {
+    const VERSION_3: u32 = 0x2008_0522;
+    const LAST_KNOWN: libc::c_ulong = 40;
+    let header = [VERSION_3, 0];
+    let mut data = [0u32; 6];
+    // SAFETY: capget(2) and capset(2) with version 3 use an 8-byte header and 24 bytes of data.
+    unsafe {
+        check(libc::syscall(libc::SYS_capget, header.as_ptr(), data.as_mut_ptr()) as c_int)?;
+        (data[2], data[5]) = (data[1], data[4]);
+        check(libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) as c_int)?;
+        for capability in 0..=LAST_KNOWN {
+            libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong, capability, 0, 0);
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &CStr, text: &[u8]) -> Result<(), c_int> {
+    // SAFETY: a NUL-terminated path, a buffer with its length, and our own descriptor.
+    unsafe {
+        let fd = check(libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC))?;
+        let written = libc::write(fd, text.as_ptr().cast(), text.len());
+        let error = errno();
+        libc::close(fd);
+        if written < 0 { Err(error) } else { Ok(()) }
+    }
+}
+
+fn check(r: c_int) -> Result<c_int, c_int> {
+    if r < 0 { Err(errno()) } else { Ok(r) }
+}
+
+fn errno() -> c_int {
+    // SAFETY: the thread's own errno.
+    unsafe { *libc::__errno_location() }
+}

@@ -1,0 +1,9 @@
+//! The native walls of Linux. [`sys`] and [`enter`] hold all unsafe code of the library.
+
+pub(crate) mod cgroup;
+pub(crate) mod enter;
+pub(crate) mod landlock;
+pub(crate) mod seccomp;
+pub(crate) mod sys;
+#[allow(dead_code, reason = "each side of the wire uses its half")]
+pub(crate) mod wire;

@@ -1,0 +1,82 @@
+// The words between the library and process 1 of a sandbox. Compiled into both (see `init/main.rs`), so it is plain
+// constants: no type here needs an allocator or the standard library.
+//
+// A plan is a sequence of records, each 8-byte aligned:
+//   u32 op · u32 flags · u64 a · u64 b · u64 c · u32 len1 · u32 len2 · text1 NUL · text2 NUL · padding
+// A message on the control socket is one SEQPACKET datagram that begins with a u32 kind.
+
+/// A step that may fail: the failure is reported, not fatal.
+pub const OPTIONAL: u32 = 1;
+
+/// First pivot: text1 = a directory to cover. Afterwards the host is `/old` and the view grows under `/new`.
+pub const OP_BASE: u32 = 1;
+/// text1 = where, text2 = mount data, a = mount flags.
+pub const OP_TMPFS: u32 = 2;
+/// text1 = directory, a = mode. Parents are made too.
+pub const OP_MKDIR: u32 = 3;
+/// text1 = host object, text2 = where, a = MOUNT_ATTR_* to set, b = 1 for a directory.
+pub const OP_BIND: u32 = 4;
+/// text1 = target, text2 = where.
+pub const OP_SYMLINK: u32 = 5;
+/// text1 = where, text2 = overlay mount data, a = mount flags.
+pub const OP_OVERLAY: u32 = 6;
+/// text1 = where, text2 = mount data, a = mount flags.
+pub const OP_PROC: u32 = 7;
+/// text1 = a file or directory of /proc to cover with nothing. Absent is fine.
+pub const OP_MASK: u32 = 8;
+/// text1 = where, text2 = content, a = mode.
+pub const OP_FILE: u32 = 9;
+/// text1 = mount point, a = MOUNT_ATTR_* to set.
+pub const OP_SETATTR: u32 = 10;
+/// text1 = directory whose descriptor goes to the library with the ready message.
+pub const OP_SENDDIR: u32 = 11;
+/// Second pivot: `/new` becomes `/`, the host is detached.
+pub const OP_ENTER: u32 = 12;
+/// text1 = file, text2 = content, written as it is (sysctl files).
+pub const OP_WRITE: u32 = 13;
+/// text1 = host name.
+pub const OP_HOSTNAME: u32 = 14;
+/// Brings `lo` up.
+pub const OP_LOOPBACK: u32 = 15;
+/// a = resource, b = soft, c = hard.
+pub const OP_RLIMIT: u32 = 16;
+/// Drops every capability from every set and locks the securebits.
+pub const OP_CAPS: u32 = 17;
+/// Sets no_new_privs and makes the process non-dumpable.
+pub const OP_NNP: u32 = 18;
+/// a = handled file system rights, b = handled network rights, c = scopes: makes the ruleset.
+pub const OP_LANDLOCK: u32 = 19;
+/// text1 = path, a = rights. Adds a rule; absent is fine when OPTIONAL.
+pub const OP_RULE: u32 = 20;
+/// Enforces the ruleset.
+pub const OP_RESTRICT: u32 = 21;
+/// text2 = the BPF program.
+pub const OP_SECCOMP: u32 = 22;
+/// text1 = directory.
+pub const OP_CHDIR: u32 = 23;
+
+/// Library to process 1: build the sandbox.
+pub const MSG_GO: u32 = 1;
+/// Library to process 1: run an action. Descriptors: stdin, stdout, stderr, payload, and perhaps a script.
+pub const MSG_RUN: u32 = 2;
+/// Library to process 1: u32 signal for every process of the action.
+pub const MSG_KILL: u32 = 3;
+/// Process 1 to library: u32 count of failed optional steps, then their u32 indexes. Descriptors: those of OP_SENDDIR.
+pub const MSG_READY: u32 = 16;
+/// Process 1 to library: u32 step index, u32 errno.
+pub const MSG_FAILED: u32 = 17;
+/// Process 1 to library: [`DONE_LEN`] bytes: u32 wait status, u32 exec errno (0 when it started), u64 user µs,
+/// u64 system µs, u64 peak resident KiB, u32 processes that were left over and killed.
+pub const MSG_DONE: u32 = 18;
+
+/// Length of a MSG_DONE message in bytes, its kind included.
+pub const DONE_LEN: usize = 40;
+/// Most failed optional steps that a MSG_READY names.
+pub const MAX_MISSING: usize = 60;
+
+/// Descriptor of the control socket in process 1.
+pub const FD_CONTROL: i32 = 3;
+/// Descriptor of the plan in process 1.
+pub const FD_PLAN: i32 = 4;
+/// Descriptor of a long script in the action.
+pub const FD_SCRIPT: i32 = 9;

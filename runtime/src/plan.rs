@@ -1,0 +1,534 @@
+//! From policy to steps. Planning is pure: [`Plan::compile`] reads nothing and changes nothing, and what `sbx plan` prints
+//! is what process 1 of the sandbox carries out, in this order.
+
+mod encode;
+
+use crate::linux::{landlock, seccomp};
+use crate::policy::{Exec, Missing, Network};
+use crate::view::{PATH, SHELLS, View};
+use crate::workspace::OBJECTS;
+use crate::{Error, Host, Policy, Workspace};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The uid and gid of an action, whoever the caller is.
+pub(crate) const UID: u32 = 1000;
+/// Size of `/tmp` and the home directory together, as a share of the workspace's limit.
+const ROOT_INODES: u64 = 8_192;
+
+const RDONLY: u64 = 1;
+const NOSUID: u64 = 2;
+const NODEV: u64 = 4;
+const NOEXEC: u64 = 8;
+/// Mount flags of mount(2) and attributes of mount_setattr(2) have the same values for these four.
+const SEALED: u64 = RDONLY | NOSUID | NODEV | NOEXEC;
+const SCRATCH: u64 = NOSUID | NODEV | NOEXEC;
+
+/// One operation of process 1. Paths are those of the host until [`Step::Enter`], under `/old` and `/new`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields say what they are; the variants are documented")]
+pub enum Step {
+    /// Covers `cover` with an empty root; the host is now `/old`, the view grows under `/new`.
+    Base { cover: PathBuf },
+    /// Mounts a bounded tmpfs.
+    Tmpfs { at: PathBuf, bytes: u64, inodes: u64, mode: u32, flags: u64 },
+    /// Makes a directory and its parents.
+    Mkdir { at: PathBuf, mode: u32 },
+    /// Shows a host file or directory, by a descriptor opened without following links.
+    Bind { from: PathBuf, at: PathBuf, flags: u64, directory: bool, optional: bool },
+    /// Makes a symbolic link.
+    Symlink { target: PathBuf, at: PathBuf },
+    /// Makes a file.
+    File { at: PathBuf, content: String },
+    /// Mounts the workspace: `lower` is never written, changes go to `upper`.
+    Overlay { at: PathBuf, lower: PathBuf, upper: PathBuf, work: PathBuf, flags: u64 },
+    /// Mounts the sandbox's own /proc; without `full` only the directories of processes.
+    Proc { at: PathBuf, full: bool },
+    /// Covers a file or directory of /proc, if it is there.
+    Mask { at: PathBuf },
+    /// Makes a mount read-only, or more.
+    Attributes { at: PathBuf, flags: u64 },
+    /// Hands a directory's descriptor to the library.
+    Hand { dir: PathBuf },
+    /// Makes the view the root and detaches the host.
+    Enter,
+    /// Writes a kernel setting of the new namespaces.
+    Setting { file: PathBuf, value: String },
+    /// Names the host.
+    Hostname { name: String },
+    /// Brings `lo` up.
+    Loopback,
+    /// Bounds a resource of every process.
+    Limit { resource: &'static str, number: u32, value: u64 },
+    /// Drops all capabilities from all sets, for good.
+    Capabilities,
+    /// Sets no_new_privs.
+    NoNewPrivs,
+    /// Makes a Landlock ruleset that handles these rights.
+    Landlock { fs: u64, net: u64, scopes: u64 },
+    /// Allows rights beneath a path.
+    Rule { at: PathBuf, rights: u64 },
+    /// Enforces the ruleset.
+    Restrict,
+    /// Enforces the system-call filter.
+    Seccomp {
+        #[serde(skip)]
+        program: Vec<u8>,
+        instructions: usize,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attributes = |flags: u64| {
+            let names = [(RDONLY, "ro"), (NOSUID, "nosuid"), (NODEV, "nodev"), (NOEXEC, "noexec")];
+            names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, n)| *n).collect::<Vec<_>>().join(",")
+        };
+        match self {
+            Step::Base { cover } => write!(f, "cover {} with an empty root", cover.display()),
+            Step::Tmpfs { at, bytes, flags, .. } => {
+                write!(f, "tmpfs {} of {} bytes, {}", at.display(), bytes, attributes(*flags))
+            }
+            Step::Mkdir { at, .. } => write!(f, "mkdir {}", at.display()),
+            Step::Bind { from, at, flags, .. } => {
+                write!(f, "bind {} at {}, {}", from.display(), at.display(), attributes(*flags))
+            }
+            Step::Symlink { target, at } => write!(f, "link {} to {}", at.display(), target.display()),
+            Step::File { at, .. } => write!(f, "file {}", at.display()),
+            Step::Overlay { at, lower, flags, .. } => {
+                write!(f, "overlay {} over {}, {}", at.display(), lower.display(), attributes(*flags))
+            }
+            Step::Proc { at, full: true } => write!(f, "proc {}", at.display()),
+            Step::Proc { at, full: false } => write!(f, "proc {}, processes only", at.display()),
+            Step::Mask { at } => write!(f, "mask {}", at.display()),
+            Step::Attributes { at, flags } => write!(f, "make {} {}", at.display(), attributes(*flags)),
+            Step::Hand { dir } => write!(f, "hand out {}", dir.display()),
+            Step::Enter => f.write_str("enter the view, detach the host"),
+            Step::Setting { file, value } => write!(f, "{} = {value}", file.display()),
+            Step::Hostname { name } => write!(f, "hostname {name}"),
+            Step::Loopback => f.write_str("lo up"),
+            Step::Limit { resource, value, .. } => write!(f, "limit {resource} = {value}"),
+            Step::Capabilities => f.write_str("drop all capabilities"),
+            Step::NoNewPrivs => f.write_str("no new privileges"),
+            Step::Landlock { fs, net, scopes } => {
+                write!(f, "landlock handles fs {fs:#x}, net {net:#x}, scopes {scopes:#x}")
+            }
+            Step::Rule { at, rights } => write!(f, "landlock allows {rights:#x} beneath {}", at.display()),
+            Step::Restrict => f.write_str("landlock on"),
+            Step::Seccomp { instructions, .. } => write!(f, "seccomp on, {instructions} instructions"),
+        }
+    }
+}
+
+/// Ordered operations that enforce a policy on a host, around one workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// What process 1 does, in order.
+    pub steps: Vec<Step>,
+    /// Walls that will stand, by name.
+    pub enforced: Vec<String>,
+    /// Walls that the policy asks for and this host does not have.
+    pub missing: Vec<String>,
+    /// Where the workspace appears.
+    pub workspace: PathBuf,
+    /// Environment of every action.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// Plans the walls. Pure: the view was resolved before, nothing is opened here.
+    ///
+    /// # Errors
+    /// The workspace's place is not usable, or the host misses a wall and the policy says to refuse.
+    pub fn compile(policy: &Policy, host: &Host, view: &View, workspace: &Workspace) -> Result<Plan, Error> {
+        let at = workspace.at.clone().unwrap_or_else(|| workspace.lower.clone());
+        check_place(&at, &workspace.lower)?;
+        let mut build = Build { policy, host, steps: Vec::new() };
+        build.view(view, workspace, &at);
+        build.walls(view, &at);
+        let (enforced, missing) = walls(policy, host);
+        if policy.missing == Missing::Refuse && !missing.is_empty() {
+            return Err(Error::MissingWall { missing: missing.join(", ") });
+        }
+        Ok(Plan { steps: build.steps, enforced, missing, env: environment(policy, &at), workspace: at })
+    }
+
+    /// The steps as process 1 reads them.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        encode::encode(&self.steps)
+    }
+}
+
+fn check_place(at: &Path, lower: &Path) -> Result<(), Error> {
+    let fault = |why: &str| Err(Error::Workspace { path: at.display().to_string(), why: why.into() });
+    if !at.is_absolute() || at.components().any(|c| c.as_os_str() == "..") {
+        return fault("expected an absolute path without \"..\"");
+    }
+    const TAKEN: [&str; 13] = [
+        "/usr", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/dev", "/proc", "/sys", "/.sbx", "/old", "/new",
+        "/lib32",
+    ];
+    if at == Path::new("/")
+        || TAKEN.iter().any(|t| at.starts_with(t))
+        || at == Path::new("/tmp")
+        || at == Path::new("/home")
+    {
+        return fault("that place belongs to the system; choose another, such as /workspace");
+    }
+    if lower.as_os_str().as_encoded_bytes().contains(&b'\n') {
+        return fault("a path with a line break cannot be mounted");
+    }
+    Ok(())
+}
+
+/// Names of the walls, as in every observation.
+fn walls(policy: &Policy, host: &Host) -> (Vec<String>, Vec<String>) {
+    let mut enforced: Vec<String> =
+        ["user", "mount", "pid", "net", "ipc", "uts", "cgroup", "caps", "seccomp"].map(String::from).to_vec();
+    let mut missing = Vec::new();
+    if policy.exec == Exec::None {
+        enforced.push("noexec".into());
+    }
+    if host.landlock > 0 {
+        enforced.push(format!("landlock:{}", host.landlock));
+        missing
+            .extend(landlock::lost(host.landlock).into_iter().filter(|_| policy.missing == Missing::Report));
+    } else {
+        missing.push("landlock".into());
+    }
+    enforced.extend(host.cgroup.names());
+    if host.cgroup.memory.is_none() {
+        enforced.push("rlimit:memory".into());
+    }
+    if host.cgroup.pids.is_none() {
+        if host.uid == 0 {
+            // RLIMIT_NPROC does not hold for root, whatever the user namespace.
+            missing.push("processes".into());
+        } else {
+            enforced.push("rlimit:processes".into());
+        }
+    }
+    (enforced, missing)
+}
+
+fn environment(policy: &Policy, workspace: &Path) -> BTreeMap<String, String> {
+    let mut env: BTreeMap<String, String> = [
+        ("PATH", PATH),
+        ("HOME", "/home/agent"),
+        ("USER", "agent"),
+        ("LOGNAME", "agent"),
+        ("SHELL", "/bin/bash"),
+        ("LANG", "C.UTF-8"),
+        ("LC_ALL", "C.UTF-8"),
+        ("TERM", "dumb"),
+        ("PAGER", "cat"),
+        ("MANPAGER", "cat"),
+        ("GIT_PAGER", "cat"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("TMPDIR", "/tmp"),
+    ]
+    .map(|(k, v)| (k.into(), v.into()))
+    .into();
+    env.insert("SBX_WORKSPACE".into(), workspace.to_string_lossy().into_owned());
+    env.extend(policy.env.clone());
+    env
+}
+
+/// Git's system configuration inside: nothing of it runs a program, and a checkout of another owner is fine.
+const GITCONFIG: &str = "\
+[safe]
+\tdirectory = *
+[user]
+\tname = agent
+\temail = agent@sbx.invalid
+[core]
+\tfsmonitor = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[protocol \"ext\"]
+\tallow = never
+[advice]
+\tdetachedHead = false
+";
+
+struct Build<'a> {
+    policy: &'a Policy,
+    host: &'a Host,
+    steps: Vec<Step>,
+}
+
+/// A path of the host, seen from inside the first root.
+fn old(path: &Path) -> PathBuf {
+    under("/old", path)
+}
+
+fn new(path: impl AsRef<Path>) -> PathBuf {
+    under("/new", path.as_ref())
+}
+
+fn under(top: &str, path: &Path) -> PathBuf {
+    Path::new(top).join(path.strip_prefix("/").unwrap_or(path))
+}
+
+impl Build<'_> {
+    fn push(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    fn bind(&mut self, from: &Path, at: &Path, flags: u64, directory: bool) {
+        self.push(Step::Bind { from: old(from), at: new(at), flags, directory, optional: false });
+    }
+
+    fn scratch_flags(&self) -> u64 {
+        if self.policy.exec == Exec::Workspace { SCRATCH & !NOEXEC } else { SCRATCH }
+    }
+
+    /// Everything that is to exist, mount by mount.
+    fn view(&mut self, view: &View, workspace: &Workspace, at: &Path) {
+        let limits = &self.policy.limits;
+        self.push(Step::Base { cover: self.host.cover.into() });
+        for (link, target) in &view.links {
+            // A top directory that is a link on the host is one here.
+            if link.parent() == Some(Path::new("/")) {
+                self.push(Step::Symlink { target: target.clone(), at: new(link) });
+            }
+        }
+        // Parents before children: a later mount would hide an earlier one below it.
+        let mut binds: Vec<_> = view.binds().collect();
+        binds.sort_by_key(|(at, ..)| at.components().count());
+        for (at, from, executable) in binds {
+            let flags = if executable { SEALED & !NOEXEC } else { SEALED };
+            // The loader maps libraries executable, which noexec forbids.
+            let flags = if is_library(at) || may_hold_code(from) { flags & !NOEXEC } else { flags };
+            self.bind(from, at, flags, view.directories.contains(at));
+        }
+        for (link, target) in view.links.iter().filter(|(l, _)| l.parent() != Some(Path::new("/"))) {
+            self.push(Step::Symlink { target: target.clone(), at: new(link) });
+        }
+        self.etc();
+        self.dev();
+        self.proc();
+        let scratch = self.scratch_flags();
+        let (bytes, inodes) = (limits.workspace.0, limits.inodes);
+        if self.policy.write_tmp {
+            self.push(Step::Tmpfs { at: "/scratch".into(), bytes, inodes, mode: 0o755, flags: scratch });
+            for (dir, place, mode) in
+                [("/scratch/tmp", "/tmp", 0o1777), ("/scratch/home", "/home/agent", 0o755)]
+            {
+                self.push(Step::Mkdir { at: dir.into(), mode });
+                self.push(Step::Bind {
+                    from: dir.into(),
+                    at: new(place),
+                    flags: scratch,
+                    directory: true,
+                    optional: false,
+                });
+            }
+        } else {
+            for place in ["/tmp", "/home/agent"] {
+                self.push(Step::Mkdir { at: new(place), mode: 0o755 });
+            }
+        }
+        if let Some(objects) = &workspace.objects {
+            self.bind(objects, Path::new(OBJECTS), SEALED, true);
+        }
+        // The lower directory is bound first, by descriptor: the overlay then names a path of ours, not of the host.
+        self.push(Step::Bind {
+            from: old(&workspace.lower),
+            at: "/lower".into(),
+            flags: SEALED,
+            directory: true,
+            optional: false,
+        });
+        if self.policy.write_workspace {
+            self.push(Step::Tmpfs { at: "/layer".into(), bytes, inodes, mode: 0o755, flags: SCRATCH });
+            for dir in ["/layer/upper", "/layer/work"] {
+                self.push(Step::Mkdir { at: dir.into(), mode: 0o755 });
+            }
+            let (lower, upper, work) = ("/lower".into(), "/layer/upper".into(), "/layer/work".into());
+            self.push(Step::Overlay { at: new(at), lower, upper, work, flags: scratch });
+            self.push(Step::Hand { dir: "/layer/upper".into() });
+        } else {
+            self.push(Step::Bind {
+                from: "/lower".into(),
+                at: new(at),
+                flags: SEALED,
+                directory: true,
+                optional: false,
+            });
+        }
+        self.push(Step::Attributes { at: "/new".into(), flags: SEALED });
+        self.push(Step::Enter);
+    }
+
+    fn etc(&mut self) {
+        let files = [
+            (
+                "/etc/passwd",
+                format!(
+                    "root:x:0:0:root:/root:/bin/sh\nagent:x:{UID}:{UID}:agent:/home/agent:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+                ),
+            ),
+            ("/etc/group", format!("root:x:0:\nagent:x:{UID}:\nnogroup:x:65534:\n")),
+            ("/etc/hosts", "127.0.0.1 localhost sbx\n::1 localhost\n".into()),
+            ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".into()),
+            ("/etc/gitconfig", GITCONFIG.into()),
+        ];
+        for (at, content) in files {
+            self.push(Step::File { at: new(at), content });
+        }
+    }
+
+    fn dev(&mut self) {
+        for name in ["null", "zero", "full", "random", "urandom"] {
+            let path = Path::new("/dev").join(name);
+            self.bind(&path, &path, NOSUID | NOEXEC, false);
+        }
+        for (at, target) in [
+            ("fd", "/proc/self/fd"),
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+        ] {
+            self.push(Step::Symlink { target: target.into(), at: new(Path::new("/dev").join(at)) });
+        }
+        self.push(Step::Tmpfs {
+            at: new("/dev/shm"),
+            bytes: 64 << 20,
+            inodes: ROOT_INODES,
+            mode: 0o1777,
+            flags: SCRATCH,
+        });
+    }
+
+    fn proc(&mut self) {
+        self.push(Step::Proc { at: new("/proc"), full: true });
+        // Settings can be read but not written: root of the host owns them, and the caller may be root.
+        self.push(Step::Bind {
+            from: new("/proc/sys"),
+            at: new("/proc/sys"),
+            flags: SEALED,
+            directory: true,
+            optional: false,
+        });
+        // What else /proc tells about the host, or does to it.
+        for name in [
+            "acpi",
+            "asound",
+            "bus",
+            "driver",
+            "fs",
+            "irq",
+            "kallsyms",
+            "kcore",
+            "keys",
+            "key-users",
+            "kmsg",
+            "kpagecgroup",
+            "kpagecount",
+            "kpageflags",
+            "latency_stats",
+            "sched_debug",
+            "scsi",
+            "slabinfo",
+            "sysrq-trigger",
+            "timer_list",
+            "timer_stats",
+            "vmallocinfo",
+            "dynamic_debug",
+            "pressure",
+            "config.gz",
+            "interrupts",
+        ] {
+            self.push(Step::Mask { at: new(Path::new("/proc").join(name)) });
+        }
+    }
+
+    /// The walls proper, from the inside: nothing after [`Step::Seccomp`].
+    fn walls(&mut self, view: &View, at: &Path) {
+        let limits = &self.policy.limits;
+        let (cgroup, uid) = (self.host.cgroup.clone(), self.host.uid);
+        self.push(Step::Hostname { name: "sbx".into() });
+        if self.policy.network == Network::Loopback {
+            self.push(Step::Loopback);
+        }
+        let mut limit = |resource, number, value| self.steps.push(Step::Limit { resource, number, value });
+        limit("core", libc::RLIMIT_CORE, 0);
+        limit("nofile", libc::RLIMIT_NOFILE, u64::from(limits.files));
+        limit("memlock", libc::RLIMIT_MEMLOCK, 64 << 10);
+        limit("msgqueue", libc::RLIMIT_MSGQUEUE, 0);
+        limit("fsize", libc::RLIMIT_FSIZE, limits.workspace.0);
+        if cgroup.memory.is_none() {
+            limit("data", libc::RLIMIT_DATA, limits.memory.0);
+        }
+        if cgroup.pids.is_none() && uid != 0 {
+            // Counted in the new user namespace: process 1 and the action's own.
+            limit("nproc", libc::RLIMIT_NPROC, u64::from(limits.processes) + 1);
+        }
+        self.push(Step::NoNewPrivs);
+        self.push(Step::Capabilities);
+        self.landlock(view, at);
+        let program = seccomp::program(self.policy.network);
+        self.push(Step::Seccomp { instructions: program.len() / 8, program });
+    }
+
+    fn landlock(&mut self, view: &View, workspace: &Path) {
+        let abi = self.host.landlock;
+        if abi == 0 {
+            return;
+        }
+        let handled = landlock::handled_fs(abi);
+        let net = if self.policy.network == Network::None { landlock::handled_net(abi) } else { 0 };
+        self.push(Step::Landlock { fs: handled, net, scopes: landlock::scopes(abi) });
+        let mut rule =
+            |at: &Path, rights: u64| self.steps.push(Step::Rule { at: at.into(), rights: rights & handled });
+        let read = landlock::READ_FILE | landlock::READ_DIR;
+        rule(Path::new("/"), landlock::READ_DIR);
+        for at in view.programs.keys().chain(view.loaders.keys()) {
+            rule(at, landlock::READ_FILE | landlock::EXECUTE);
+        }
+        for at in view.libraries.keys() {
+            rule(at, landlock::READ_FILE);
+        }
+        for at in view.data.keys() {
+            rule(at, if view.directories.contains(at) { read } else { landlock::READ_FILE });
+        }
+        for at in ["/etc", "/proc"] {
+            rule(Path::new(at), read);
+        }
+        for name in ["null", "zero", "full", "random", "urandom"] {
+            let rights =
+                landlock::READ_FILE | landlock::WRITE_FILE | landlock::TRUNCATE | landlock::IOCTL_DEV;
+            rule(&Path::new("/dev").join(name), rights & landlock::ON_FILE);
+        }
+        let code = if self.policy.exec == Exec::Workspace { landlock::EXECUTE } else { 0 };
+        rule(Path::new("/dev/shm"), landlock::WRITABLE);
+        for (at, writable) in [
+            (Path::new("/tmp"), self.policy.write_tmp),
+            (Path::new("/home/agent"), self.policy.write_tmp),
+            (workspace, self.policy.write_workspace),
+        ] {
+            rule(at, if writable { landlock::WRITABLE | code } else { read });
+        }
+        rule(Path::new("/.sbx"), read);
+        self.push(Step::Restrict);
+    }
+}
+
+/// Whether the loader may map code from here.
+fn is_library(at: &Path) -> bool {
+    at.starts_with("/usr/lib")
+        || at.starts_with("/lib")
+        || at.starts_with("/lib64")
+        || at.starts_with("/usr/lib64")
+}
+
+/// Data directories such as a language's library hold extension modules, which are mapped executable.
+fn may_hold_code(from: &Path) -> bool {
+    from.starts_with("/usr/lib") || from.starts_with("/usr/local/lib") || from.starts_with(SHELLS)
+}

@@ -1,0 +1,455 @@
+//! What was typed: the TOML of a policy, its inheritance, and its errors by line and key. What was meant is [`Policy`].
+
+use super::{Examples, Exec, Limits, Missing, Network, Policy, Refuse, preset};
+use crate::quantity::Time;
+use crate::{ByteSize, Error};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Most bytes of a policy file that are read as one.
+const MAX_POLICY_BYTES: usize = 1 << 20;
+/// Deepest chain of `extends`.
+const MAX_PARENTS: usize = 8;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    about: Option<String>,
+    extends: Option<String>,
+    #[serde(default)]
+    loosens: Vec<String>,
+    exec: Option<Exec>,
+    missing: Option<Missing>,
+    #[serde(default)]
+    commands: Commands,
+    #[serde(default)]
+    files: Files,
+    #[serde(default)]
+    network: NetworkFile,
+    #[serde(default)]
+    limits: LimitsFile,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    refuse: Vec<Refuse>,
+    #[serde(default)]
+    examples: Examples,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Commands {
+    #[serde(default)]
+    allow: Vec<String>,
+    #[serde(default)]
+    deny: Vec<String>,
+    path: Option<Vec<PathBuf>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Files {
+    #[serde(default)]
+    read: Vec<PathBuf>,
+    write: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct NetworkFile {
+    #[serde(default)]
+    allow: Vec<String>,
+    loopback: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct LimitsFile {
+    time: Option<Time>,
+    memory: Option<ByteSize>,
+    processes: Option<u32>,
+    files: Option<u32>,
+    output: Option<ByteSize>,
+    workspace: Option<ByteSize>,
+    inodes: Option<u64>,
+}
+
+/// Reads `text` and all that it extends.
+pub(super) fn read(text: &str, origin: &str, name: &str) -> Result<Policy, Error> {
+    resolve(text, origin, name, 0)
+}
+
+fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy, Error> {
+    if depth > MAX_PARENTS {
+        return Err(Error::Policy(format!(
+            "{origin}: extends: more than {MAX_PARENTS} parents; is there a circle?"
+        )));
+    }
+    let file = parse(text, origin)?;
+    let fault = |key: &str, what: String| {
+        Error::Policy(format!("{origin}:{}: {key}: {what}", line_of_key(text, key)))
+    };
+    let mut policy = match &file.extends {
+        None => closed(),
+        Some(parent) => {
+            let Some(parent_text) = preset::text(parent) else {
+                let names = super::PRESETS.iter().map(|(n, _)| *n).collect::<Vec<_>>();
+                return Err(fault(
+                    "extends",
+                    format!("expected one of {}, found {parent:?}", names.join(", ")),
+                ));
+            };
+            resolve(parent_text, &format!("policies/{parent}.toml"), parent, depth + 1)?
+        }
+    };
+    // A child of `base`, or of nothing, is written from scratch: there is nothing whose walls it could lower unseen.
+    let strict = file.extends.as_deref().is_some_and(|p| p != "base");
+    let opens = |key: &'static str, what: String| -> Result<(), Error> {
+        if !strict || file.loosens.iter().any(|l| l == key) {
+            return Ok(());
+        }
+        Err(fault(
+            key,
+            format!("{what}, which opens more than its parent; say so with loosens = [\"{key}\"]"),
+        ))
+    };
+    for key in &file.loosens {
+        if !LOOSENABLE.contains(&key.as_str()) {
+            return Err(fault(
+                "loosens",
+                format!("expected one of {}, found {key:?}", LOOSENABLE.join(", ")),
+            ));
+        }
+    }
+    let mut commands: BTreeSet<String> = policy.commands.iter().cloned().collect();
+    for command in &file.commands.allow {
+        if command.is_empty() || command.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control()) {
+            return Err(fault(
+                "commands.allow",
+                format!("expected the name of a program, found {command:?}"),
+            ));
+        }
+        if commands.insert(command.clone()) {
+            opens("commands.allow", format!("adds {command:?}"))?;
+        }
+    }
+    for command in &file.commands.deny {
+        if !commands.remove(command) {
+            return Err(fault(
+                "commands.deny",
+                format!("{command:?} is not allowed by {:?} anyway", policy.name),
+            ));
+        }
+    }
+    policy.commands = commands.into_iter().collect();
+    if let Some(path) = file.commands.path {
+        for dir in &path {
+            if !dir.is_absolute() {
+                return Err(fault("commands.path", format!("expected an absolute directory, found {dir:?}")));
+            }
+        }
+        opens("commands.path", "changes where programs are looked up".into())?;
+        policy.path = path;
+    }
+    for path in file.files.read {
+        if !path.is_absolute() || path.components().any(|c| c.as_os_str() == "..") {
+            return Err(fault(
+                "files.read",
+                format!("expected an absolute path without \"..\", found {path:?}"),
+            ));
+        }
+        opens("files.read", format!("adds {path:?}"))?;
+        policy.read.push(path);
+    }
+    if let Some(write) = file.files.write {
+        let mut areas = (false, false);
+        for area in &write {
+            match area.as_str() {
+                "workspace" => areas.0 = true,
+                "/tmp" => areas.1 = true,
+                _ => {
+                    return Err(fault(
+                        "files.write",
+                        format!("expected \"workspace\" or \"/tmp\", found {area:?}"),
+                    ));
+                }
+            }
+        }
+        if (areas.0 && !policy.write_workspace) || (areas.1 && !policy.write_tmp) {
+            opens("files.write", format!("makes {write:?} writable"))?;
+        }
+        (policy.write_workspace, policy.write_tmp) = areas;
+    }
+    if let Some(exec) = file.exec {
+        if exec == Exec::Workspace && policy.exec == Exec::None {
+            opens("exec", "lets files of the workspace be executed".into())?;
+        }
+        policy.exec = exec;
+    }
+    if let Some(domain) = file.network.allow.first() {
+        return Err(fault(
+            "network.allow",
+            format!("this version offers no network but loopback; found {domain:?}, expected an empty list"),
+        ));
+    }
+    if let Some(loopback) = file.network.loopback {
+        if loopback && policy.network == Network::None {
+            opens("network.loopback", "brings lo up".into())?;
+        }
+        policy.network = if loopback { Network::Loopback } else { Network::None };
+    }
+    limits(&mut policy.limits, &file.limits, &opens, &fault)?;
+    if let Some(missing) = file.missing {
+        if missing == Missing::Report && policy.missing == Missing::Refuse {
+            opens("missing", "runs although a wall is missing".into())?;
+        }
+        policy.missing = missing;
+    }
+    for (key, value) in file.env {
+        if key.is_empty() || key.contains(['=', '\0']) || value.contains('\0') || is_dangerous(&key) {
+            return Err(fault("env", format!("{key:?} cannot be set by a policy")));
+        }
+        policy.env.insert(key, value);
+    }
+    for rule in &file.refuse {
+        if rule.when.split_whitespace().next().is_none() {
+            return Err(fault("refuse", "when: expected the first words of a command, found nothing".into()));
+        }
+    }
+    policy.refuse.extend(file.refuse);
+    if file.about.is_some() || depth == 0 {
+        policy.about = file.about.unwrap_or_default();
+    }
+    policy.examples = file.examples;
+    policy.name = name.into();
+    Ok(policy)
+}
+
+/// The keys that `loosens` can name.
+const LOOSENABLE: [&str; 14] = [
+    "commands.allow",
+    "commands.path",
+    "files.read",
+    "files.write",
+    "exec",
+    "network.loopback",
+    "limits.time",
+    "limits.memory",
+    "limits.processes",
+    "limits.files",
+    "limits.output",
+    "limits.workspace",
+    "limits.inodes",
+    "missing",
+];
+
+/// Whether a variable makes a loader, a shell or an interpreter run something, so that no policy or action may set it.
+pub(crate) fn is_dangerous(key: &str) -> bool {
+    const EXACT: [&str; 8] =
+        ["BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PS4", "IFS", "PATH", "PROMPT_COMMAND"];
+    EXACT.contains(&key)
+        || key.starts_with("LD_")
+        || key.starts_with("BASH_FUNC_")
+        || key.starts_with("GLIBC_")
+}
+
+fn limits(
+    limits: &mut Limits,
+    file: &LimitsFile,
+    opens: &dyn Fn(&'static str, String) -> Result<(), Error>,
+    fault: &dyn Fn(&str, String) -> Error,
+) -> Result<(), Error> {
+    fn set<T: PartialOrd + Copy + std::fmt::Debug>(
+        slot: &mut T,
+        value: Option<T>,
+        least: T,
+        key: &'static str,
+        opens: &dyn Fn(&'static str, String) -> Result<(), Error>,
+        fault: &dyn Fn(&str, String) -> Error,
+    ) -> Result<(), Error> {
+        let Some(value) = value else { return Ok(()) };
+        if value < least {
+            return Err(fault(key, format!("expected at least {least:?}, found {value:?}")));
+        }
+        if value > *slot {
+            opens(key, format!("raises it to {value:?}"))?;
+        }
+        *slot = value;
+        Ok(())
+    }
+    let ms = Duration::from_millis(1);
+    set(&mut limits.time, file.time.map(|t| t.0), ms, "limits.time", opens, fault)?;
+    set(&mut limits.memory, file.memory, ByteSize(4 << 20), "limits.memory", opens, fault)?;
+    set(&mut limits.processes, file.processes, 1, "limits.processes", opens, fault)?;
+    set(&mut limits.files, file.files, 16, "limits.files", opens, fault)?;
+    set(&mut limits.output, file.output, ByteSize(1), "limits.output", opens, fault)?;
+    set(&mut limits.workspace, file.workspace, ByteSize(64 << 10), "limits.workspace", opens, fault)?;
+    set(&mut limits.inodes, file.inodes, 16, "limits.inodes", opens, fault)
+}
+
+/// A policy that allows nothing, with limits in which everyday work fits.
+fn closed() -> Policy {
+    Policy {
+        name: String::new(),
+        about: String::new(),
+        commands: Vec::new(),
+        path: ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].map(PathBuf::from).to_vec(),
+        read: Vec::new(),
+        write_workspace: false,
+        write_tmp: false,
+        exec: Exec::None,
+        network: Network::None,
+        limits: Limits {
+            time: Duration::from_secs(60),
+            memory: ByteSize(1 << 30),
+            processes: 64,
+            files: 1024,
+            output: ByteSize(256 << 10),
+            workspace: ByteSize(512 << 20),
+            inodes: 100_000,
+        },
+        env: BTreeMap::new(),
+        refuse: Vec::new(),
+        examples: Examples::default(),
+        missing: Missing::Refuse,
+    }
+}
+
+fn parse(text: &str, origin: &str) -> Result<PolicyFile, Error> {
+    if text.len() > MAX_POLICY_BYTES {
+        return Err(Error::Policy(format!(
+            "{origin}: expected at most {MAX_POLICY_BYTES} bytes, found {}",
+            text.len()
+        )));
+    }
+    let at =
+        |span: Option<std::ops::Range<usize>>| span.map_or(1, |s| 1 + text[..s.start].matches('\n').count());
+    let document = toml::Deserializer::parse(text)
+        .map_err(|e| Error::Policy(format!("{origin}:{}: {}", at(e.span()), e.message().trim())))?;
+    serde_path_to_error::deserialize(document).map_err(|e| {
+        let key = e.path().to_string();
+        let inner = e.inner();
+        let message = with_suggestion(inner.message().trim());
+        let key = if key == "." { String::new() } else { format!("{key}: ") };
+        Error::Policy(format!("{origin}:{}: {key}{message}", at(inner.span())))
+    })
+}
+
+/// Adds "did you mean" to serde's message about an unknown key.
+fn with_suggestion(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    if !message.starts_with("unknown field") {
+        return message.into();
+    }
+    let Some(found) = quoted.next() else { return message.into() };
+    let near = quoted.min_by_key(|known| distance(found, known)).filter(|known| distance(found, known) <= 3);
+    match near {
+        Some(near) => format!("unknown key {found:?}; did you mean {near:?}?"),
+        None => message.replacen("unknown field", "unknown key", 1),
+    }
+}
+
+/// Levenshtein's distance, for short keys.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let best = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[b.len()]
+}
+
+/// The line, from 1, on which a dotted key is set: good enough to find it, 1 when it is not.
+fn line_of_key(text: &str, key: &str) -> usize {
+    let (table, last) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut current = String::new();
+    for (i, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.starts_with('[') && !line.contains('=') {
+            current = line.trim_matches(['[', ']', ' ']).to_string();
+            if table.is_empty() && current == last {
+                return i + 1;
+            }
+        } else if current == table && line.split('=').next().is_some_and(|k| k.trim() == last) {
+            return i + 1;
+        }
+    }
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Policy::parse(text, "p.toml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_wrong_unit_is_an_error_with_line_and_key() {
+        assert_eq!(
+            error("about = \"x\"\n\n[limits]\nmemory = \"1 gig\"\n"),
+            "p.toml:4: limits.memory: expected a size such as \"1 GiB\", found \"1 gig\""
+        );
+        assert!(
+            error("[limits]\ntime = 60\n").contains("p.toml:2: limits.time: expected a time such as \"60s\"")
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_a_suggestion() {
+        assert!(
+            error("[commands]\nalow = [\"ls\"]\n")
+                .contains("p.toml:2: commands.alow: unknown key \"alow\"; did you mean \"allow\"?"),
+            "{}",
+            error("[commands]\nalow = [\"ls\"]\n")
+        );
+        assert!(error("aboot = \"x\"\n").contains("did you mean \"about\"?"));
+    }
+
+    #[test]
+    fn a_broken_file_names_its_line() {
+        assert!(error("about = \"x\"\n[commands\n").starts_with("p.toml:2: "));
+    }
+
+    #[test]
+    fn a_child_that_opens_something_says_so() {
+        let text = "extends = \"whitelist\"\n[commands]\nallow = [\"curl\"]\n";
+        assert!(error(text).starts_with("p.toml:3: commands.allow: adds \"curl\""), "{}", error(text));
+        let text = format!("loosens = [\"commands.allow\"]\n{text}");
+        assert!(Policy::parse(&text, "p.toml").unwrap().allows_command("curl"));
+        assert!(error("extends = \"whitelist\"\n[limits]\ntime = \"2 h\"\n").contains("limits.time"));
+        assert!(error("extends = \"readonly\"\n[files]\nwrite = [\"workspace\"]\n").contains("files.write"));
+    }
+
+    #[test]
+    fn a_child_tightens_freely() {
+        let policy = Policy::parse(
+            "extends = \"whitelist\"\n[commands]\ndeny = [\"git\"]\n[limits]\ntime = \"5s\"\n",
+            "p.toml",
+        )
+        .unwrap();
+        assert!(!policy.allows_command("git"));
+        assert_eq!(policy.limits.time, Duration::from_secs(5));
+        assert!(error("extends = \"whitelist\"\n[commands]\ndeny = [\"curl\"]\n").contains("not allowed"));
+    }
+
+    #[test]
+    fn variables_that_make_a_shell_run_something_cannot_be_set() {
+        for key in ["LD_PRELOAD", "BASH_ENV", "PATH", "BASH_FUNC_ls%%"] {
+            assert!(error(&format!("[env]\n\"{key}\" = \"x\"\n")).contains("cannot be set"), "{key}");
+        }
+    }
+
+    #[test]
+    fn domains_are_refused_while_there_is_no_proxy() {
+        assert!(error("[network]\nallow = [\"example.org\"]\n").starts_with("p.toml:2: network.allow:"));
+    }
+}

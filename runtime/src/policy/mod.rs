@@ -1,0 +1,188 @@
+//! What an action may do. A [`Policy`] is data: it is read from a TOML file or a preset, it is complete, and it does
+//! nothing itself. [`Plan::compile`](crate::Plan::compile) turns it into steps for one host.
+
+mod file;
+mod preset;
+
+use crate::{ByteSize, Error};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use file::is_dangerous;
+pub use preset::PRESETS;
+
+/// What an action may do: programs, files, network, limits. Everything that is not named is closed.
+///
+/// ```
+/// let policy = sbx_runtime::Policy::preset("whitelist")?;
+/// assert!(policy.allows_command("grep"));
+/// assert!(!policy.allows_command("curl"));
+/// # Ok::<(), sbx_runtime::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Policy {
+    /// The preset's name, or the file's name without its ending.
+    pub name: String,
+    /// One or two sentences for people.
+    pub about: String,
+    /// Names of the programs that exist in the sandbox, sorted.
+    pub commands: Vec<String>,
+    /// Host directories in which these programs are looked up, in order.
+    /// Default: `/usr/bin`, `/bin`, `/usr/local/bin`, `/usr/sbin`, `/sbin`.
+    pub path: Vec<PathBuf>,
+    /// Host files and directories that can be read besides what the programs need.
+    pub read: Vec<PathBuf>,
+    /// Whether the workspace is writable (in its overlay). Default of the presets: true, but for `readonly`.
+    pub write_workspace: bool,
+    /// Whether `/tmp` and the home directory are writable.
+    pub write_tmp: bool,
+    /// What may be executed besides the programs.
+    pub exec: Exec,
+    /// What the network offers.
+    pub network: Network,
+    /// Bounds on every action.
+    pub limits: Limits,
+    /// Environment variables of every action, besides the fixed ones (`PATH`, `HOME`, `LANG`, `TERM`, `PAGER`…).
+    pub env: BTreeMap<String, String>,
+    /// Manners: commands that are answered with a reason instead of being run. Not a wall.
+    pub refuse: Vec<Refuse>,
+    /// Scripts that the policy's author expects to be allowed and refused.
+    pub examples: Examples,
+    /// What to do when this host cannot raise a wall. Default: refuse.
+    pub missing: Missing,
+}
+
+/// What may be executed besides the whitelisted programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exec {
+    /// Nothing: every writable mount is noexec, so the whitelist is exact.
+    None,
+    /// Files of the workspace and `/tmp`, for compile-and-run work. The whitelist is then advice.
+    Workspace,
+}
+
+/// What the network offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// An empty network namespace, and no Internet sockets.
+    None,
+    /// A network namespace with `lo` up: servers and clients inside one sandbox.
+    Loopback,
+}
+
+/// What to do when this host cannot raise a wall that the policy asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    /// Run nothing.
+    Refuse,
+    /// Run, and name the missing wall in every observation.
+    Report,
+}
+
+/// Bounds on every action. Each that fires is named in the observation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Wall time of one action; then SIGTERM, and SIGKILL two seconds later.
+    #[serde(serialize_with = "as_text")]
+    pub time: Duration,
+    /// Memory of all processes together where a cgroup can be made, else data of each process.
+    pub memory: ByteSize,
+    /// Processes and threads at one time.
+    pub processes: u32,
+    /// Open files of one process.
+    pub files: u32,
+    /// Bytes kept of each output stream: half from its head, half from its tail. The rest is counted.
+    pub output: ByteSize,
+    /// Bytes that the sandbox may write to the workspace; `/tmp` and the home directory share a second such area.
+    pub workspace: ByteSize,
+    /// Files and directories that may be written, in each of these areas.
+    pub inodes: u64,
+}
+
+fn as_text<S: serde::Serializer>(time: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&crate::quantity::format_duration(*time))
+}
+
+/// A command that is answered with a reason instead of being run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refuse {
+    /// The first words of the command: `git push`.
+    pub when: String,
+    /// What the agent reads.
+    pub because: String,
+}
+
+/// Scripts that show what a policy means. `sbx policy check` and the tests hold the policy against them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Examples {
+    /// Scripts in which nothing is refused or missing.
+    #[serde(default)]
+    pub allows: Vec<String>,
+    /// Scripts in which something is refused or missing.
+    #[serde(default)]
+    pub refuses: Vec<String>,
+}
+
+impl Policy {
+    /// Returns a preset of `policies/` by name; [`PRESETS`] lists them.
+    ///
+    /// # Errors
+    /// There is no preset of that name.
+    pub fn preset(name: &str) -> Result<Policy, Error> {
+        let text = preset::text(name).ok_or_else(|| {
+            let names = PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            Error::Policy(format!("no preset is called {name:?}; there are {names}"))
+        })?;
+        file::read(text, &format!("policies/{name}.toml"), name)
+    }
+
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not a policy: the message names the file, the line and the key.
+    pub fn load(path: &Path) -> Result<Policy, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Error::Policy(format!("{}: {e}; expected a policy file", path.display())))?;
+        Policy::parse(&text, &path.display().to_string())
+    }
+
+    /// Returns the preset `name`, or reads the file `name` when it has a `/` or ends in `.toml`.
+    ///
+    /// # Errors
+    /// As [`Policy::preset`] and [`Policy::load`].
+    pub fn named(name: &str) -> Result<Policy, Error> {
+        if name.contains('/') || name.ends_with(".toml") {
+            Policy::load(Path::new(name))
+        } else {
+            Policy::preset(name)
+        }
+    }
+
+    /// Reads a policy from text; `origin` names it in messages.
+    ///
+    /// # Errors
+    /// The text is not a policy: the message names the origin, the line and the key.
+    pub fn parse(text: &str, origin: &str) -> Result<Policy, Error> {
+        let name = Path::new(origin).file_stem().map_or_else(|| origin.into(), |s| s.to_string_lossy());
+        file::read(text, origin, &name)
+    }
+
+    /// Whether a program of this name exists in the sandbox.
+    pub fn allows_command(&self, name: &str) -> bool {
+        self.commands.binary_search_by(|c| c.as_str().cmp(name)).is_ok()
+    }
+
+    /// Hash of everything that the policy says, in hexadecimal. It is in every observation and trajectory.
+    pub fn sha256(&self) -> String {
+        let text = serde_json::to_vec(self).expect("a policy holds only strings, numbers and lists");
+        Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect()
+    }
+}

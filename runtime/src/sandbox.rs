@@ -1,0 +1,143 @@
+//! A live confinement: one set of walls around one workspace, for many actions, one after the other.
+
+mod payload;
+mod run;
+mod wire_talk;
+
+use crate::linux::cgroup::Cgroup;
+use crate::linux::enter::{self, Init};
+use crate::linux::sys;
+use crate::{Action, Changes, Command, Error, Host, Observation, Plan, Policy, View, Workspace};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use wire_talk::Control;
+
+/// A live confinement. Dropping it kills every process in it; no mount, process or file remains.
+///
+/// ```no_run
+/// use sbx_runtime::{Policy, Sandbox};
+/// let mut sandbox = Sandbox::open(&Policy::preset("whitelist")?, "checkout")?;
+/// let seen = sandbox.command("ls").arg("-l").output()?;
+/// print!("{}", seen.stdout.text());
+/// # Ok::<(), sbx_runtime::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Sandbox {
+    // Dropped in this order: the socket closes, process 1 dies, its group can be removed.
+    control: Control,
+    init: Init,
+    cgroup: Option<Cgroup>,
+    upper: Option<OwnedFd>,
+    lower: PathBuf,
+    plan: Plan,
+    policy: Policy,
+    cpu_before: std::time::Duration,
+}
+
+impl Sandbox {
+    /// Builds the walls of `policy` around `workspace` on this host.
+    ///
+    /// # Errors
+    /// The workspace cannot be used, a wall is missing and the policy refuses that, or a step of the plan fails.
+    pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
+        let workspace = canonical(workspace.into())?;
+        let host = Host::probe();
+        let plan = Plan::compile(policy, &host, &view_of(policy), &workspace)?;
+        Sandbox::enter(policy, &host, plan, workspace)
+    }
+
+    fn enter(policy: &Policy, host: &Host, mut plan: Plan, workspace: Workspace) -> Result<Sandbox, Error> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .map_err(|e| Error::system("control socket", e))?;
+        let steps = sys::sealed_file(&plan.encode()).map_err(|e| Error::system("the plan's file", e))?;
+        let has_cgroup = host.cgroup.memory.is_some() || host.cgroup.pids.is_some();
+        let cgroup = if has_cgroup { Some(Cgroup::make(&host.cgroup, &policy.limits)?) } else { None };
+        let init = enter::start(host, theirs.as_fd(), steps.as_fd())?;
+        drop(theirs);
+        let control = Control::new(ours);
+        if let Some(cgroup) = &cgroup {
+            cgroup.add(init.pid())?;
+        }
+        control.go()?;
+        let ready = control.ready(&plan)?;
+        plan.missing.extend(ready.missing);
+        let upper = ready.dirs.into_iter().next();
+        let cpu_before = std::time::Duration::ZERO;
+        Ok(Sandbox {
+            control,
+            init,
+            cgroup,
+            upper,
+            lower: workspace.lower,
+            plan,
+            policy: policy.clone(),
+            cpu_before,
+        })
+    }
+
+    /// Runs an action to its end and tells what happened.
+    ///
+    /// # Errors
+    /// Only when *we* fail: the sandbox is gone, or a descriptor cannot be made. What the action does wrong is an
+    /// [`Outcome`](crate::Outcome).
+    pub fn run(&mut self, action: &Action) -> Result<Observation, Error> {
+        run::run(self, action)
+    }
+
+    /// A program to run in this sandbox, with the names of [`std::process::Command`].
+    pub fn command(&mut self, program: impl AsRef<OsStr>) -> Command<'_> {
+        Command::new(self, program.as_ref())
+    }
+
+    /// What the actions changed so far.
+    ///
+    /// # Errors
+    /// The overlay's upper directory cannot be read.
+    pub fn changes(&self) -> Result<Changes, Error> {
+        let Some(upper) = &self.upper else { return Ok(Changes::none(&self.lower)) };
+        let fd = upper.try_clone().map_err(|e| Error::system("the overlay's upper directory", e))?;
+        Changes::read(fd, &self.lower).map_err(|e| Error::system("the overlay's upper directory", e))
+    }
+
+    /// The plan that was carried out.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The policy that holds.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+/// Resolves the workspace's paths, so that no link on the way decides later what is mounted.
+pub(crate) fn canonical(workspace: Workspace) -> Result<Workspace, Error> {
+    let resolve = |path: &PathBuf| {
+        let fault = |why: String| Error::Workspace { path: path.display().to_string(), why };
+        let real = std::fs::canonicalize(path).map_err(|e| fault(e.to_string()))?;
+        if real.is_dir() { Ok(real) } else { Err(fault("expected a directory".into())) }
+    };
+    let lower = resolve(&workspace.lower)?;
+    let objects = workspace.objects.as_ref().map(resolve).transpose()?;
+    let at = workspace.at.or_else(|| Some(lower.clone()));
+    Ok(Workspace { lower, at, objects })
+}
+
+/// The view of a policy, resolved once in this process: a thousand rollouts read the same hundred programs.
+pub(crate) fn view_of(policy: &Policy) -> Arc<View> {
+    static VIEWS: Mutex<Option<HashMap<String, Arc<View>>>> = Mutex::new(None);
+    let key = policy.sha256();
+    let mut views = VIEWS.lock().unwrap_or_else(PoisonError::into_inner);
+    let views = views.get_or_insert_default();
+    if let Some(view) = views.get(&key) {
+        return view.clone();
+    }
+    let view = Arc::new(View::resolve(policy));
+    views.insert(key, view.clone());
+    view
+}

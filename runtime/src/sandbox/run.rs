@@ -1,0 +1,304 @@
+//! Runs one action: feeds it, reads it, ends it in time, and tells what happened.
+
+use super::Sandbox;
+use super::payload;
+use super::wire_talk::Done;
+use crate::action::Stdin;
+use crate::linux::sys;
+use crate::{Action, Error, Observation, Outcome, Output};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Time between SIGTERM and SIGKILL when the wall time is over.
+const GRACE: Duration = Duration::from_secs(2);
+/// Time in which the kernel must have killed everything; then the sandbox itself is killed.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// An action that writes this many times its kept output is killed: nobody reads it, and it only burns the processor.
+const OUTPUT_FACTOR: u64 = 1024;
+/// …but never below this many bytes of one stream.
+const OUTPUT_FLOOR: u64 = 64 << 20;
+const SIGTERM: u32 = 15;
+const SIGKILL: u32 = 9;
+
+pub(super) fn run(sandbox: &mut Sandbox, action: &Action) -> Result<Observation, Error> {
+    let (payload, script) =
+        payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
+    let started = Instant::now();
+    let counts = sandbox.cgroup.as_ref().map_or((0, 0), |c| c.counts());
+    let mut streams = Streams::open(sandbox, action, &payload, script)?;
+    let end = streams.serve(sandbox, action, started)?;
+    let wall = started.elapsed();
+    Ok(observe(sandbox, streams, &end, wall, counts))
+}
+
+/// Why the library ended an action.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Time,
+    Output,
+}
+
+struct End {
+    done: Done,
+    stop: Option<Stop>,
+}
+
+/// Our ends of the action's pipes.
+struct Streams {
+    feeds: Vec<Feed>,
+    reads: [Option<OwnedFd>; 2],
+    outputs: [Output; 2],
+}
+
+/// Bytes on their way into the action: its stdin, or a long script.
+struct Feed {
+    pipe: Option<OwnedFd>,
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Feed {
+    /// Writes as much as fits; closes at the end, or when nobody reads any more.
+    fn write(&mut self) {
+        let Some(pipe) = &self.pipe else { return };
+        match rustix::io::write(pipe, &self.bytes[self.at..]) {
+            Ok(n) => self.at += n,
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(_) => self.pipe = None,
+        }
+        if self.at == self.bytes.len() {
+            self.pipe = None;
+        }
+    }
+}
+
+impl Streams {
+    /// Makes the pipes and sends the action to process 1.
+    fn open(
+        sandbox: &Sandbox,
+        action: &Action,
+        payload: &[u8],
+        script: Option<Vec<u8>>,
+    ) -> Result<Streams, Error> {
+        let system = |e| Error::system("a pipe to the action", e);
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|e| system(e.into()));
+        let mut feeds = Vec::new();
+        // A pipe, never a file of ours: a file could be mapped executable through /proc/self/fd.
+        let mut feed = |bytes: Vec<u8>| -> Result<OwnedFd, Error> {
+            let (read, write) = pipe()?;
+            nonblocking(&write).map_err(system)?;
+            let mut feed = Feed { pipe: Some(write), bytes, at: 0 };
+            feed.write();
+            feeds.push(feed);
+            Ok(read)
+        };
+        let stdin = match &action.stdin {
+            Stdin::Null => {
+                rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, rustix::fs::Mode::empty())
+                    .map_err(|e| Error::system("/dev/null", e))?
+            }
+            Stdin::Bytes(bytes) => feed(bytes.clone())?,
+            Stdin::Descriptor(fd) => fd.try_clone().map_err(system)?,
+        };
+        let script = script.map(&mut feed).transpose()?;
+        let mut reads = [None, None];
+        let output = |given: &Option<OwnedFd>, slot: &mut Option<OwnedFd>| -> Result<OwnedFd, Error> {
+            if let Some(fd) = given {
+                return fd.try_clone().map_err(system);
+            }
+            let (read, write) = pipe()?;
+            nonblocking(&read).map_err(system)?;
+            *slot = Some(read);
+            Ok(write)
+        };
+        let stdout = output(&action.stdout, &mut reads[0])?;
+        let stderr = if action.merged {
+            stdout.try_clone().map_err(system)?
+        } else {
+            output(&action.stderr, &mut reads[1])?
+        };
+        let payload = sys::sealed_file(payload).map_err(system)?;
+        let mut fds = vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), payload.as_fd()];
+        fds.extend(script.as_ref().map(AsFd::as_fd));
+        sandbox.control.start(&fds)?;
+        let limit = sandbox.policy.limits.output.0;
+        Ok(Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] })
+    }
+
+    /// Moves bytes until the action has ended and all it wrote was read.
+    fn serve(&mut self, sandbox: &Sandbox, action: &Action, started: Instant) -> Result<End, Error> {
+        let limits = &sandbox.policy.limits;
+        let time = action.time.map_or(limits.time, |t| t.min(limits.time));
+        let most = (limits.output.0.saturating_mul(OUTPUT_FACTOR)).max(OUTPUT_FLOOR);
+        let mut deadline = started + time;
+        let (mut done, mut stop, mut killed) = (None, None, false);
+        while done.is_none() || self.reads.iter().any(Option::is_some) {
+            let now = Instant::now();
+            if now >= deadline {
+                if done.is_some() || killed {
+                    // Nothing can hold our pipes open but a process that the kernel did not kill.
+                    sandbox.init.kill();
+                    return Err(Error::Gone("a process did not die".into()));
+                }
+                if stop.is_none() {
+                    stop = Some(Stop::Time);
+                    sandbox.control.signal(SIGTERM)?;
+                    deadline = now + GRACE;
+                } else {
+                    sandbox.control.signal(SIGKILL)?;
+                    killed = true;
+                    deadline = now + PATIENCE;
+                }
+                continue;
+            }
+            if self.turn(sandbox, done.is_none(), deadline - now)? {
+                match sandbox.control.done()? {
+                    Some(d) => done = Some(d),
+                    None => return Err(gone(sandbox)),
+                }
+                self.feeds.clear();
+                deadline = Instant::now() + PATIENCE;
+            }
+            if stop.is_none() && self.outputs.iter().any(|o| o.total() > most) {
+                stop = Some(Stop::Output);
+                if done.is_none() {
+                    sandbox.control.signal(SIGKILL)?;
+                    killed = true;
+                    deadline = Instant::now() + PATIENCE;
+                }
+            }
+        }
+        let done = done.ok_or_else(|| Error::Gone("no end was reported".into()))?;
+        Ok(End { done, stop })
+    }
+
+    /// Waits for something to do and does it; true when process 1 has spoken.
+    fn turn(&mut self, sandbox: &Sandbox, listen: bool, time: Duration) -> Result<bool, Error> {
+        let [one, two] = &self.reads;
+        let mut fds = Vec::with_capacity(5);
+        if listen {
+            fds.push(PollFd::from_borrowed_fd(sandbox.control.fd(), PollFlags::IN));
+        }
+        fds.extend([one, two].into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        fds.extend(
+            self.feeds.iter().filter_map(|f| f.pipe.as_ref()).map(|fd| PollFd::new(fd, PollFlags::OUT)),
+        );
+        let wait = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: i64::from(time.subsec_nanos()) };
+        match poll(&mut fds, Some(&wait)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(Error::system("waiting for the action", e)),
+        }
+        let spoke = listen && fds.first().is_some_and(|f| !f.revents().is_empty());
+        drop(fds);
+        self.feeds.iter_mut().for_each(Feed::write);
+        for (slot, output) in self.reads.iter_mut().zip(&mut self.outputs) {
+            read_all(slot, output);
+        }
+        Ok(spoke)
+    }
+}
+
+/// Reads what is there, without waiting; closes at the end.
+fn read_all(slot: &mut Option<OwnedFd>, output: &mut Output) {
+    /// Most reads in one turn, so that a flood cannot keep the clock from being looked at.
+    const READS: usize = 16;
+    let mut buffer = [0u8; 64 << 10];
+    for _ in 0..READS {
+        let Some(fd) = slot.as_ref() else { return };
+        match rustix::io::read(fd, &mut buffer) {
+            Ok(0) => *slot = None,
+            Ok(n) => output.push(&buffer[..n]),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => return,
+            Err(_) => *slot = None,
+        }
+    }
+}
+
+fn nonblocking(fd: &OwnedFd) -> std::io::Result<()> {
+    fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
+    Ok(())
+}
+
+fn gone(sandbox: &Sandbox) -> Error {
+    let oom = sandbox.cgroup.as_ref().is_some_and(|c| c.counts().0 > 0);
+    Error::Gone(if oom { "out of memory killed process 1" } else { "process 1 ended" }.into())
+}
+
+fn observe(
+    sandbox: &mut Sandbox,
+    streams: Streams,
+    end: &End,
+    wall: Duration,
+    before: (u64, u64),
+) -> Observation {
+    let [stdout, mut stderr] = streams.outputs;
+    let (killed_for_memory, refused_forks) = sandbox
+        .cgroup
+        .as_ref()
+        .map_or((false, false), |c| (c.counts().0 > before.0, c.counts().1 > before.1));
+    let mut limits_hit = Vec::new();
+    let mut hit = |fired: bool, name: &str| {
+        if fired {
+            limits_hit.push(name.to_string());
+        }
+    };
+    hit(end.stop == Some(Stop::Time), "time");
+    hit(killed_for_memory, "memory");
+    hit(refused_forks, "processes");
+    hit(stdout.omitted() + stderr.omitted() > 0, "output");
+    hit(sandbox.upper.as_ref().is_some_and(is_full), "workspace");
+    let status = end.done.status;
+    let (signal, code) = (status & 0x7f, (status >> 8) & 0xff);
+    let (mut outcome, mut exit_code) =
+        if signal == 0 { (Outcome::Exited, code as i32) } else { (Outcome::Signaled, 128 + signal as i32) };
+    if end.done.errno != 0 {
+        exit_code = exec_failure(end.done.errno, &mut stderr);
+    } else if end.stop == Some(Stop::Time) {
+        (outcome, exit_code) = (Outcome::TimedOut, 124);
+    } else if end.stop == Some(Stop::Output) {
+        (outcome, exit_code) = (Outcome::OutputLimit, 137);
+    } else if killed_for_memory {
+        outcome = Outcome::OutOfMemory;
+    }
+    let cpu = end.done.cpu.saturating_sub(sandbox.cpu_before);
+    sandbox.cpu_before = end.done.cpu;
+    Observation {
+        outcome,
+        exit_code,
+        stdout,
+        stderr,
+        wall,
+        cpu,
+        max_rss_bytes: end.done.max_rss_bytes,
+        limits_hit,
+        denied: Vec::new(),
+        enforced: sandbox.plan.enforced.clone(),
+        missing: sandbox.plan.missing.clone(),
+        killed: end.done.left_over,
+    }
+}
+
+/// The shell's words and status for a program that could not be started.
+fn exec_failure(errno: u32, stderr: &mut Output) -> i32 {
+    /// Set by process 1 when the directory could not be entered.
+    const NO_CWD: u32 = 0x1000;
+    const ENOENT: u32 = 2;
+    const ENOTDIR: u32 = 20;
+    let reason = std::io::Error::from_raw_os_error((errno & !NO_CWD) as i32);
+    let (text, code) = match errno {
+        e if e & NO_CWD != 0 => (format!("sbx: cannot enter the directory: {reason}\n"), 126),
+        ENOENT | ENOTDIR => ("sbx: command not found\n".into(), 127),
+        _ => (format!("sbx: cannot execute: {reason}\n"), 126),
+    };
+    stderr.push(text.as_bytes());
+    code
+}
+
+/// Whether the writable area has no room left.
+fn is_full(dir: &OwnedFd) -> bool {
+    rustix::fs::fstatvfs(dir).is_ok_and(|s| s.f_bavail == 0 || s.f_ffree == 0)
+}

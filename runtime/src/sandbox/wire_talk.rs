@@ -1,0 +1,155 @@
+//! The library's end of the control socket.
+
+use crate::Error;
+use crate::linux::wire::*;
+use crate::plan::{Plan, Step};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// Longest time that process 1 may take to build the walls.
+const SETUP_TIME: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
+
+/// The library's end of the control socket.
+#[derive(Debug)]
+pub(super) struct Control(OwnedFd);
+
+/// What process 1 said when all was built.
+pub(super) struct Ready {
+    pub missing: Vec<String>,
+    pub dirs: Vec<OwnedFd>,
+}
+
+/// How an action's first process ended.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub status: u32,
+    pub errno: u32,
+    pub cpu: Duration,
+    pub max_rss_bytes: u64,
+    pub left_over: u32,
+}
+
+impl Control {
+    pub(super) fn new(socket: OwnedFd) -> Control {
+        Control(socket)
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    pub(super) fn go(&self) -> Result<(), Error> {
+        self.send(&[MSG_GO], &[])
+    }
+
+    pub(super) fn start(&self, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        self.send(&[MSG_RUN], fds)
+    }
+
+    pub(super) fn signal(&self, number: u32) -> Result<(), Error> {
+        self.send(&[MSG_KILL, number], &[])
+    }
+
+    fn send(&self, words: &[u32], fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() {
+            ancillary.push(SendAncillaryMessage::ScmRights(fds));
+        }
+        sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)
+            .map(drop)
+            .map_err(|e| Error::Gone(format!("process 1 does not listen any more ({e})")))
+    }
+
+    /// Waits until the walls stand.
+    pub(super) fn ready(&self, plan: &Plan) -> Result<Ready, Error> {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        loop {
+            match poll(&mut fds, Some(&SETUP_TIME)) {
+                Ok(0) => return Err(Error::Gone("set-up took longer than 30 s".into())),
+                Ok(_) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(Error::system("waiting for set-up", e)),
+            }
+        }
+        let (message, dirs) = self.receive()?;
+        match message.first() {
+            Some(&MSG_READY) => {
+                let indexes = message.get(2..).unwrap_or(&[]);
+                let steps = indexes.iter().filter_map(|i| plan.steps.get(*i as usize));
+                // A Landlock rule for a path that this host does not have opens nothing, so nothing is missing.
+                let missing =
+                    steps.filter(|s| !matches!(s, Step::Rule { .. })).map(ToString::to_string).collect();
+                Ok(Ready { missing, dirs })
+            }
+            Some(&MSG_FAILED) => {
+                let step = message.get(1).map_or(0, |i| *i as usize);
+                let errno = message.get(2).map_or(0, |e| *e as i32);
+                let what = plan.steps.get(step).map_or_else(|| "read the plan".into(), ToString::to_string);
+                let hint = match plan.steps.get(step) {
+                    Some(Step::Base { .. }) => {
+                        "; this host may forbid mounts in user namespaces: see `sbx doctor`"
+                    }
+                    Some(Step::Proc { .. }) => "; /proc is masked here, as in a container: see `sbx doctor`",
+                    _ => "",
+                };
+                Err(Error::Setup { step, what, source: std::io::Error::from_raw_os_error(errno), hint })
+            }
+            _ => Err(Error::Gone("process 1 ended during set-up".into())),
+        }
+    }
+
+    /// Receives the end of an action; `None` when process 1 is gone.
+    pub(super) fn done(&self) -> Result<Option<Done>, Error> {
+        let Ok((words, _)) = self.receive() else { return Ok(None) };
+        if words.len() * 4 != DONE_LEN || words[0] != MSG_DONE {
+            return Ok(None);
+        }
+        let long = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
+        Ok(Some(Done {
+            status: words[1],
+            errno: words[2],
+            cpu: Duration::from_micros(long(3) + long(5)),
+            max_rss_bytes: long(7) * 1024,
+            left_over: words[9],
+        }))
+    }
+
+    fn receive(&self) -> Result<(Vec<u32>, Vec<OwnedFd>), Error> {
+        let mut bytes = [0u8; 8 + 4 * MAX_MISSING];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let n = loop {
+            match recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut bytes)],
+                &mut ancillary,
+                RecvFlags::CMSG_CLOEXEC,
+            ) {
+                Ok(m) => break m.bytes,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(Error::Gone(e.to_string())),
+            }
+        };
+        let mut fds = Vec::new();
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights);
+            }
+        }
+        if n == 0 {
+            return Err(Error::Gone("process 1 ended".into()));
+        }
+        let words =
+            bytes[..n].chunks_exact(4).map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]])).collect();
+        Ok((words, fds))
+    }
+}

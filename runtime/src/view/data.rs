@@ -1,0 +1,83 @@
+//! Data that programs cannot do without, by program. What the host does not have is left out.
+
+/// Needed by every program: locale, time zone, terminal, the loader's cache.
+pub(super) const ALWAYS: [&str; 7] = [
+    "/etc/ld.so.cache",
+    "/usr/lib/locale/C.utf8",
+    "/usr/share/locale/locale.alias",
+    "/usr/share/zoneinfo/UTC",
+    "/lib/terminfo/d/dumb",
+    "/usr/share/terminfo/d/dumb",
+    "/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache",
+];
+
+const TABLE: [(&str, &[&str]); 10] = [
+    ("awk", &["/usr/share/awk"]),
+    ("bc", &["/usr/share/bc"]),
+    (
+        "file",
+        &[
+            "/usr/share/misc/magic.mgc",
+            "/usr/lib/file/magic.mgc",
+            "/usr/share/file",
+            "/etc/magic",
+            "/etc/magic.mime",
+        ],
+    ),
+    ("git", &["/usr/share/git-core/templates"]),
+    ("iconv", &["/usr/lib/x86_64-linux-gnu/gconv"]),
+    ("less", &["/lib/terminfo", "/usr/share/terminfo"]),
+    ("more", &["/lib/terminfo", "/usr/share/terminfo"]),
+    (
+        "perl",
+        &[
+            "/usr/share/perl",
+            "/usr/share/perl5",
+            "/usr/lib/x86_64-linux-gnu/perl",
+            "/usr/lib/x86_64-linux-gnu/perl-base",
+        ],
+    ),
+    ("python", PYTHON),
+    ("python3", PYTHON),
+];
+
+const PYTHON: &[&str] = &[
+    "/usr/lib/python3",
+    "/usr/lib/python3.9",
+    "/usr/lib/python3.10",
+    "/usr/lib/python3.11",
+    "/usr/lib/python3.12",
+    "/usr/lib/python3.13",
+    "/usr/lib/python3.14",
+    "/usr/local/lib/python3.9",
+    "/usr/local/lib/python3.10",
+    "/usr/local/lib/python3.11",
+    "/usr/local/lib/python3.12",
+    "/usr/local/lib/python3.13",
+    "/usr/local/lib/python3.14",
+    "/etc/python3",
+    "/usr/lib/x86_64-linux-gnu/libssl.so.3",
+    "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+    "/usr/lib/x86_64-linux-gnu/libffi.so.8",
+    "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0",
+    "/usr/lib/x86_64-linux-gnu/libbz2.so.1.0",
+    "/usr/lib/x86_64-linux-gnu/liblzma.so.5",
+    "/usr/lib/x86_64-linux-gnu/libuuid.so.1",
+    "/usr/lib/x86_64-linux-gnu/libz.so.1",
+];
+
+/// Host paths that the program `name` reads.
+pub(super) fn needed_by(name: &str) -> &'static [&'static str] {
+    TABLE.iter().find(|(n, _)| *n == name).map_or(&[], |(_, paths)| paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_has_absolute_paths() {
+        assert!(TABLE.windows(2).all(|w| w[0].0 < w[1].0));
+        assert!(TABLE.iter().flat_map(|(_, p)| *p).chain(&ALWAYS).all(|p| p.starts_with('/')));
+    }
+}
