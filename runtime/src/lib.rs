@@ -35,7 +35,7 @@ pub use command::Command;
 pub use error::Error;
 pub use host::Host;
 pub use linux::cgroup::Cgroups;
-pub use observation::{Denied, Observation, Outcome, Output};
+pub use observation::{Denied, Observation, Outcome, Output, Stream};
 pub use plan::{Plan, Step};
 pub use policy::{Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
 pub use quantity::{ByteSize, format_duration, parse_duration};

@@ -22,6 +22,15 @@ pub enum Outcome {
     OutputLimit,
 }
 
+/// One of an action's two output streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
 /// A command or access that was refused, for the agent and its user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Denied {

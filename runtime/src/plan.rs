@@ -18,6 +18,11 @@ pub(crate) const UID: u32 = 1000;
 /// Size of `/tmp` and the home directory together, as a share of the workspace's limit.
 const ROOT_INODES: u64 = 8_192;
 
+/// Where the agent's changes to the workspace gather, before the host is detached.
+pub(crate) const UPPER: &str = "/layer/upper";
+/// The area behind `/tmp` and the home directory.
+const SCRATCH_DIR: &str = "/scratch";
+
 const RDONLY: u64 = 1;
 const NOSUID: u64 = 2;
 const NODEV: u64 = 4;
@@ -352,7 +357,7 @@ impl Build<'_> {
             }
             let (lower, upper, work) = ("/lower".into(), "/layer/upper".into(), "/layer/work".into());
             self.push(Step::Overlay { at: new(at), lower, upper, work, flags: scratch });
-            self.push(Step::Hand { dir: "/layer/upper".into() });
+            self.push(Step::Hand { dir: UPPER.into() });
         } else {
             self.push(Step::Bind {
                 from: "/lower".into(),
@@ -361,6 +366,9 @@ impl Build<'_> {
                 directory: true,
                 optional: false,
             });
+        }
+        if self.policy.write_tmp {
+            self.push(Step::Hand { dir: SCRATCH_DIR.into() });
         }
         self.push(Step::Attributes { at: "/new".into(), flags: SEALED });
         self.push(Step::Enter);

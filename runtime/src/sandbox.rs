@@ -7,7 +7,7 @@ mod wire_talk;
 use crate::linux::cgroup::Cgroup;
 use crate::linux::enter::{self, Init};
 use crate::linux::sys;
-use crate::{Action, Changes, Command, Error, Host, Observation, Plan, Policy, View, Workspace};
+use crate::{Action, Changes, Command, Error, Host, Observation, Plan, Policy, Stream, View, Workspace};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -31,7 +31,8 @@ pub struct Sandbox {
     control: Control,
     init: Init,
     cgroup: Option<Cgroup>,
-    upper: Option<OwnedFd>,
+    /// The writable areas; the first is the overlay's upper directory when the workspace is writable.
+    areas: Vec<OwnedFd>,
     lower: PathBuf,
     plan: Plan,
     policy: Policy,
@@ -66,18 +67,26 @@ impl Sandbox {
         control.go()?;
         let ready = control.ready(&plan)?;
         plan.missing.extend(ready.missing);
-        let upper = ready.dirs.into_iter().next();
+        let (areas, lower, policy) = (ready.dirs, workspace.lower, policy.clone());
         let cpu_before = std::time::Duration::ZERO;
         Ok(Sandbox {
             control,
             init,
             cgroup,
-            upper,
-            lower: workspace.lower,
+            areas,
+            lower,
             plan,
-            policy: policy.clone(),
+            policy,
             cpu_before,
         })
+    }
+
+    /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
+    ///
+    /// # Errors
+    /// As [`Sandbox::run`].
+    pub fn run_with(&mut self, action: &Action, seen: &mut dyn FnMut(Stream, &[u8])) -> Result<Observation, Error> {
+        run::run(self, action, seen)
     }
 
     /// Runs an action to its end and tells what happened.
@@ -86,7 +95,7 @@ impl Sandbox {
     /// Only when *we* fail: the sandbox is gone, or a descriptor cannot be made. What the action does wrong is an
     /// [`Outcome`](crate::Outcome).
     pub fn run(&mut self, action: &Action) -> Result<Observation, Error> {
-        run::run(self, action)
+        run::run(self, action, &mut |_, _| {})
     }
 
     /// A program to run in this sandbox, with the names of [`std::process::Command`].
@@ -99,7 +108,9 @@ impl Sandbox {
     /// # Errors
     /// The overlay's upper directory cannot be read.
     pub fn changes(&self) -> Result<Changes, Error> {
-        let Some(upper) = &self.upper else { return Ok(Changes::none(&self.lower)) };
+        let Some(upper) = self.areas.first().filter(|_| self.policy.write_workspace) else {
+            return Ok(Changes::none(&self.lower));
+        };
         let fd = upper.try_clone().map_err(|e| Error::system("the overlay's upper directory", e))?;
         Changes::read(fd, &self.lower).map_err(|e| Error::system("the overlay's upper directory", e))
     }

@@ -88,6 +88,7 @@ pub(crate) struct Cgroup {
     version: u8,
     memory: Option<PathBuf>,
     pids: Option<PathBuf>,
+    allowed: std::cell::Cell<u64>,
 }
 
 impl Cgroup {
@@ -95,7 +96,7 @@ impl Cgroup {
     pub(crate) fn make(host: &Cgroups, limits: &Limits) -> Result<Cgroup, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("sbx-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut group = Cgroup { version: host.version, memory: None, pids: None };
+        let mut group = Cgroup { version: host.version, memory: None, pids: None, allowed: std::cell::Cell::new(0) };
         let make = |parent: &Path| {
             sweep(parent);
             let dir = parent.join(&name);
@@ -109,15 +110,13 @@ impl Cgroup {
         if let Some(parent) = &host.memory {
             let dir = make(parent)?;
             group.memory = Some(dir.clone());
-            let bytes = limits.memory.0.to_string();
             if host.version == 2 {
-                set(&dir.join("memory.max"), &bytes)?;
                 // Swap would let the limit be exceeded; without swap accounting the file is absent.
                 let _ = set(&dir.join("memory.swap.max"), "0");
             } else {
-                set(&dir.join("memory.limit_in_bytes"), &bytes)?;
-                let _ = set(&dir.join("memory.memsw.limit_in_bytes"), &bytes);
+                let _ = set(&dir.join("memory.swappiness"), "0");
             }
+            group.allow(limits.memory.0)?;
         }
         if let Some(parent) = &host.pids {
             let dir = if host.version == 2 { group.memory.clone() } else { None };
@@ -127,6 +126,18 @@ impl Cgroup {
             set(&dir.join("pids.max"), &(u64::from(limits.processes) + 1).to_string())?;
         }
         Ok(group)
+    }
+
+    /// Sets the memory limit in bytes.
+    pub(crate) fn allow(&self, bytes: u64) -> Result<(), Error> {
+        let Some(dir) = &self.memory else { return Ok(()) };
+        if self.allowed.get() == bytes {
+            return Ok(());
+        }
+        let file = if self.version == 2 { "memory.max" } else { "memory.limit_in_bytes" };
+        set(&dir.join(file), &bytes.to_string())?;
+        self.allowed.set(bytes);
+        Ok(())
     }
 
     /// Moves a process into the group; its children follow.

@@ -5,7 +5,7 @@ use super::payload;
 use super::wire_talk::Done;
 use crate::action::Stdin;
 use crate::linux::sys;
-use crate::{Action, Error, Observation, Outcome, Output};
+use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -23,13 +23,19 @@ const OUTPUT_FLOOR: u64 = 64 << 20;
 const SIGTERM: u32 = 15;
 const SIGKILL: u32 = 9;
 
-pub(super) fn run(sandbox: &mut Sandbox, action: &Action) -> Result<Observation, Error> {
+type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]);
+
+pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Result<Observation, Error> {
     let (payload, script) =
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
     let started = Instant::now();
+    if let Some(cgroup) = &sandbox.cgroup {
+        // What earlier actions left in the writable areas is memory too, but not this action's.
+        cgroup.allow(sandbox.policy.limits.memory.0 + sandbox.areas.iter().map(used).sum::<u64>())?;
+    }
     let counts = sandbox.cgroup.as_ref().map_or((0, 0), |c| c.counts());
     let mut streams = Streams::open(sandbox, action, &payload, script)?;
-    let end = streams.serve(sandbox, action, started)?;
+    let end = streams.serve(sandbox, action, started, seen)?;
     let wall = started.elapsed();
     Ok(observe(sandbox, streams, &end, wall, counts))
 }
@@ -129,7 +135,7 @@ impl Streams {
     }
 
     /// Moves bytes until the action has ended and all it wrote was read.
-    fn serve(&mut self, sandbox: &Sandbox, action: &Action, started: Instant) -> Result<End, Error> {
+    fn serve(&mut self, sandbox: &Sandbox, action: &Action, started: Instant, seen: Seen<'_>) -> Result<End, Error> {
         let limits = &sandbox.policy.limits;
         let time = action.time.map_or(limits.time, |t| t.min(limits.time));
         let most = (limits.output.0.saturating_mul(OUTPUT_FACTOR)).max(OUTPUT_FLOOR);
@@ -154,7 +160,7 @@ impl Streams {
                 }
                 continue;
             }
-            if self.turn(sandbox, done.is_none(), deadline - now)? {
+            if self.turn(sandbox, done.is_none(), deadline - now, seen)? {
                 match sandbox.control.done()? {
                     Some(d) => done = Some(d),
                     None => return Err(gone(sandbox)),
@@ -176,7 +182,7 @@ impl Streams {
     }
 
     /// Waits for something to do and does it; true when process 1 has spoken.
-    fn turn(&mut self, sandbox: &Sandbox, listen: bool, time: Duration) -> Result<bool, Error> {
+    fn turn(&mut self, sandbox: &Sandbox, listen: bool, time: Duration, seen: Seen<'_>) -> Result<bool, Error> {
         let [one, two] = &self.reads;
         let mut fds = Vec::with_capacity(5);
         if listen {
@@ -194,15 +200,19 @@ impl Streams {
         let spoke = listen && fds.first().is_some_and(|f| !f.revents().is_empty());
         drop(fds);
         self.feeds.iter_mut().for_each(Feed::write);
-        for (slot, output) in self.reads.iter_mut().zip(&mut self.outputs) {
-            read_all(slot, output);
+        let streams = [Stream::Stdout, Stream::Stderr];
+        for ((slot, output), stream) in self.reads.iter_mut().zip(&mut self.outputs).zip(streams) {
+            read_all(slot, |bytes| {
+                output.push(bytes);
+                seen(stream, bytes);
+            });
         }
         Ok(spoke)
     }
 }
 
 /// Reads what is there, without waiting; closes at the end.
-fn read_all(slot: &mut Option<OwnedFd>, output: &mut Output) {
+fn read_all(slot: &mut Option<OwnedFd>, mut take: impl FnMut(&[u8])) {
     /// Most reads in one turn, so that a flood cannot keep the clock from being looked at.
     const READS: usize = 16;
     let mut buffer = [0u8; 64 << 10];
@@ -210,7 +220,7 @@ fn read_all(slot: &mut Option<OwnedFd>, output: &mut Output) {
         let Some(fd) = slot.as_ref() else { return };
         match rustix::io::read(fd, &mut buffer) {
             Ok(0) => *slot = None,
-            Ok(n) => output.push(&buffer[..n]),
+            Ok(n) => take(&buffer[..n]),
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => return,
             Err(_) => *slot = None,
@@ -250,7 +260,7 @@ fn observe(
     hit(killed_for_memory, "memory");
     hit(refused_forks, "processes");
     hit(stdout.omitted() + stderr.omitted() > 0, "output");
-    hit(sandbox.upper.as_ref().is_some_and(is_full), "workspace");
+    hit(sandbox.areas.iter().any(is_full), "workspace");
     let status = end.done.status;
     let (signal, code) = (status & 0x7f, (status >> 8) & 0xff);
     let (mut outcome, mut exit_code) =
@@ -296,6 +306,11 @@ fn exec_failure(errno: u32, stderr: &mut Output) -> i32 {
     };
     stderr.push(text.as_bytes());
     code
+}
+
+/// Bytes in a writable area.
+fn used(dir: &OwnedFd) -> u64 {
+    rustix::fs::fstatvfs(dir).map_or(0, |s| s.f_blocks.saturating_sub(s.f_bfree) * s.f_frsize)
 }
 
 /// Whether the writable area has no room left.
