@@ -129,6 +129,15 @@ impl Action {
         }
     }
 
+    /// The program and its arguments; nothing for a script.
+    pub fn arguments(&self) -> impl Iterator<Item = &OsStr> {
+        let argv: &[OsString] = match &self.what {
+            What::Script(_) => &[],
+            What::Program(argv) => argv,
+        };
+        argv.iter().map(OsString::as_os_str)
+    }
+
     /// The program's name, when it is one: `bash` for a script.
     pub fn program_name(&self) -> &OsStr {
         match &self.what {

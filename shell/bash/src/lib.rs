@@ -1,1 +1,15 @@
-//! Skeleton.
+//! Bash scripts: read, judged by a policy's manners, and run in a sandbox.
+//!
+//! `script ─▶ Script ─▶ Verdict`, and [`Shell`] puts them around a [`Sandbox`](sbx_runtime::Sandbox).
+//!
+//! Reading a script yields a good refusal, never a wall: what an action cannot do is decided by the kernel. So a script
+//! that cannot be read here is still run, and bash itself says what is wrong with it.
+#![forbid(unsafe_code)]
+
+mod judge;
+mod script;
+mod shell;
+
+pub use judge::{Verdict, judge, outside};
+pub use script::{Call, Script, Unread};
+pub use shell::Shell;

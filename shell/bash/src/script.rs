@@ -1,0 +1,401 @@
+//! Which programs a bash script starts, as far as its text tells. Heredoc bodies and quoted text are data, not commands.
+
+mod unwrap;
+
+use brush_parser::ast::{
+    AndOr, AndOrList, Assignment, AssignmentValue, Command, CommandPrefixOrSuffixItem as Item,
+    CompoundCommand, CompoundList, FunctionBody, IoFileRedirectTarget, IoRedirect, Pipeline, SimpleCommand,
+    Word,
+};
+use brush_parser::word::{self, WordPiece, WordPieceWithSource};
+use brush_parser::{Parser, ParserOptions};
+use std::collections::BTreeSet;
+
+/// Longest script that is read, in bytes.
+const MAX_SCRIPT_BYTES: usize = 1 << 20;
+/// Deepest nesting of brackets and substitutions that is read; the parser is recursive.
+const MAX_NESTING: usize = 200;
+/// Most commands that are collected from one script.
+const MAX_CALLS: usize = 10_000;
+/// Stack of the thread that reads, in bytes: enough for [`MAX_NESTING`] levels of the parser.
+const READER_STACK: usize = 64 << 20;
+
+/// A simple command of a script, with the wrappers (`env X=…`, `xargs`, `bash -c '…'`) taken off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Program and arguments; `None` where the text does not tell (`$cmd`, `$(…)`).
+    pub words: Vec<Option<String>>,
+}
+
+impl Call {
+    /// The program's name without its directory, when the text tells.
+    pub fn program(&self) -> Option<&str> {
+        let word = self.words.first()?.as_deref()?;
+        Some(word.rsplit('/').next().unwrap_or(word))
+    }
+}
+
+/// A script that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// Every simple command, also those in substitutions, functions and wrappers.
+    pub calls: Vec<Call>,
+    /// Functions and aliases that the script defines.
+    pub functions: BTreeSet<String>,
+}
+
+/// Why a script could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unread(pub String);
+
+impl Script {
+    /// Reads a script.
+    ///
+    /// # Errors
+    /// It is not bash, or longer or deeper than is read here.
+    pub fn read(text: &str) -> Result<Script, Unread> {
+        if text.len() > MAX_SCRIPT_BYTES {
+            return Err(Unread(format!("longer than {MAX_SCRIPT_BYTES} bytes")));
+        }
+        if nesting(text) > MAX_NESTING {
+            return Err(Unread(format!("nested deeper than {MAX_NESTING} levels")));
+        }
+        // A thread of its own: a hostile script must not overflow the caller's stack.
+        std::thread::scope(|scope| {
+            let reader = std::thread::Builder::new().stack_size(READER_STACK);
+            let handle = reader.spawn_scoped(scope, || {
+                let mut reader = Reader::default();
+                reader.text(text, 0)?;
+                Ok(reader.script)
+            });
+            let handle = handle.map_err(|e| Unread(format!("no thread to read it: {e}")))?;
+            handle.join().unwrap_or_else(|_| Err(Unread("the parser gave up".into())))
+        })
+    }
+}
+
+/// An upper bound for the depth of the syntax tree: opening brackets and backquotes that are not closed yet.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut most) = (0usize, 0);
+    for b in text.bytes() {
+        match b {
+            b'(' | b'{' | b'[' => depth += 1,
+            b')' | b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
+#[derive(Default)]
+struct Reader {
+    script: Script,
+    options: ParserOptions,
+}
+
+type Done = Result<(), Unread>;
+
+impl Reader {
+    fn text(&mut self, text: &str, depth: usize) -> Done {
+        if depth > MAX_NESTING {
+            return Err(Unread(format!("nested deeper than {MAX_NESTING} levels")));
+        }
+        let program =
+            Parser::new(text.as_bytes(), &self.options).parse_program().map_err(|e| Unread(e.to_string()))?;
+        program.complete_commands.iter().try_for_each(|list| self.list(list, depth))
+    }
+
+    fn list(&mut self, list: &CompoundList, depth: usize) -> Done {
+        list.0.iter().try_for_each(|item| self.and_or(&item.0, depth))
+    }
+
+    fn and_or(&mut self, list: &AndOrList, depth: usize) -> Done {
+        self.pipeline(&list.first, depth)?;
+        list.additional.iter().try_for_each(|more| match more {
+            AndOr::And(pipeline) | AndOr::Or(pipeline) => self.pipeline(pipeline, depth),
+        })
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline, depth: usize) -> Done {
+        pipeline.seq.iter().try_for_each(|command| self.command(command, depth))
+    }
+
+    fn command(&mut self, command: &Command, depth: usize) -> Done {
+        match command {
+            Command::Simple(simple) => self.simple(simple, depth),
+            Command::Compound(compound, redirects) => {
+                self.compound(compound, depth)?;
+                redirects.iter().flat_map(|r| &r.0).try_for_each(|r| self.redirect(r, depth))
+            }
+            Command::Function(function) => {
+                self.script.functions.insert(function.fname.value.clone());
+                let FunctionBody(body, redirects) = &function.body;
+                self.compound(body, depth)?;
+                redirects.iter().flat_map(|r| &r.0).try_for_each(|r| self.redirect(r, depth))
+            }
+            Command::ExtendedTest(test, redirects) => {
+                self.substitutions(&test.expr.to_string(), depth)?;
+                redirects.iter().flat_map(|r| &r.0).try_for_each(|r| self.redirect(r, depth))
+            }
+        }
+    }
+
+    fn compound(&mut self, command: &CompoundCommand, depth: usize) -> Done {
+        match command {
+            CompoundCommand::Arithmetic(arithmetic) => self.substitutions(&arithmetic.expr.value, depth),
+            CompoundCommand::ArithmeticForClause(clause) => {
+                for expr in [&clause.initializer, &clause.condition, &clause.updater].into_iter().flatten() {
+                    self.substitutions(&expr.value, depth)?;
+                }
+                self.list(&clause.body.list, depth)
+            }
+            CompoundCommand::BraceGroup(group) => self.list(&group.list, depth),
+            CompoundCommand::Subshell(subshell) => self.list(&subshell.list, depth),
+            CompoundCommand::ForClause(clause) => {
+                clause.values.iter().flatten().try_for_each(|word| self.word(word, depth).map(drop))?;
+                self.list(&clause.body.list, depth)
+            }
+            CompoundCommand::CaseClause(clause) => {
+                self.word(&clause.value, depth)?;
+                for case in &clause.cases {
+                    case.patterns.iter().try_for_each(|word| self.word(word, depth).map(drop))?;
+                    case.cmd.iter().try_for_each(|list| self.list(list, depth))?;
+                }
+                Ok(())
+            }
+            CompoundCommand::IfClause(clause) => {
+                self.list(&clause.condition, depth)?;
+                self.list(&clause.then, depth)?;
+                for other in clause.elses.iter().flatten() {
+                    other.condition.iter().try_for_each(|list| self.list(list, depth))?;
+                    self.list(&other.body, depth)?;
+                }
+                Ok(())
+            }
+            CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => {
+                self.list(&clause.0, depth)?;
+                self.list(&clause.1.list, depth)
+            }
+            CompoundCommand::Coprocess(coprocess) => self.command(&coprocess.body, depth),
+        }
+    }
+
+    fn simple(&mut self, command: &SimpleCommand, depth: usize) -> Done {
+        let mut words = Vec::new();
+        for item in command.prefix.iter().flat_map(|p| &p.0) {
+            self.item(item, &mut Vec::new(), depth)?;
+        }
+        if let Some(word) = &command.word_or_name {
+            words.push(self.word(word, depth)?);
+        }
+        for item in command.suffix.iter().flat_map(|s| &s.0) {
+            self.item(item, &mut words, depth)?;
+        }
+        self.call(words, depth)
+    }
+
+    /// Takes a command's words, and whatever they start in turn.
+    fn call(&mut self, words: Vec<Option<String>>, depth: usize) -> Done {
+        if words.is_empty() {
+            return Ok(());
+        }
+        if self.script.calls.len() >= MAX_CALLS {
+            return Err(Unread(format!("more than {MAX_CALLS} commands")));
+        }
+        let call = Call { words };
+        if call.program() == Some("alias") {
+            let names =
+                call.words.iter().skip(1).flatten().filter_map(|w| Some(w.split_once('=')?.0.to_string()));
+            self.script.functions.extend(names.collect::<Vec<_>>());
+        }
+        let inner = unwrap::inner(&call);
+        self.script.calls.push(call);
+        match inner {
+            unwrap::Inner::None => Ok(()),
+            unwrap::Inner::Calls(calls) => {
+                calls.into_iter().try_for_each(|words| self.call(words, depth + 1))
+            }
+            unwrap::Inner::Text(text) => self.text(&text, depth + 1),
+        }
+    }
+
+    fn item(&mut self, item: &Item, words: &mut Vec<Option<String>>, depth: usize) -> Done {
+        match item {
+            Item::IoRedirect(redirect) => self.redirect(redirect, depth),
+            Item::Word(word) => {
+                words.push(self.word(word, depth)?);
+                Ok(())
+            }
+            Item::AssignmentWord(assignment, word) => {
+                // `export x=$(…)`: an argument to the command, and a value that may run something.
+                words.push(Some(word.value.clone()));
+                self.assignment(assignment, depth)
+            }
+            Item::ProcessSubstitution(_, subshell) => {
+                words.push(None);
+                self.list(&subshell.list, depth)
+            }
+        }
+    }
+
+    fn assignment(&mut self, assignment: &Assignment, depth: usize) -> Done {
+        match &assignment.value {
+            AssignmentValue::Scalar(word) => self.word(word, depth).map(drop),
+            AssignmentValue::Array(items) => {
+                items.iter().try_for_each(|(_, word)| self.word(word, depth).map(drop))
+            }
+        }
+    }
+
+    fn redirect(&mut self, redirect: &IoRedirect, depth: usize) -> Done {
+        match redirect {
+            IoRedirect::File(_, _, target) => match target {
+                IoFileRedirectTarget::Filename(word) | IoFileRedirectTarget::Duplicate(word) => {
+                    self.word(word, depth).map(drop)
+                }
+                IoFileRedirectTarget::Fd(_) => Ok(()),
+                IoFileRedirectTarget::ProcessSubstitution(_, subshell) => self.list(&subshell.list, depth),
+            },
+            IoRedirect::HereString(_, word) | IoRedirect::OutputAndError(word, _) => {
+                self.word(word, depth).map(drop)
+            }
+            // A quoted heredoc is pure data; in another one only its substitutions run.
+            IoRedirect::HereDocument(_, here) if !here.requires_expansion => Ok(()),
+            IoRedirect::HereDocument(_, here) => {
+                let pieces =
+                    word::parse_heredoc(&here.doc.value, &self.options).map_err(|e| Unread(e.to_string()))?;
+                self.pieces(&pieces, &mut String::new(), depth).map(drop)
+            }
+        }
+    }
+
+    /// The literal value of a word, or `None` when it depends on something; what it runs is collected.
+    fn word(&mut self, word: &Word, depth: usize) -> Result<Option<String>, Unread> {
+        self.literal(&word.value, depth)
+    }
+
+    fn substitutions(&mut self, text: &str, depth: usize) -> Done {
+        self.literal(text, depth).map(drop)
+    }
+
+    fn literal(&mut self, text: &str, depth: usize) -> Result<Option<String>, Unread> {
+        if !text.contains(['$', '`', '\'', '"', '\\', '~']) {
+            return Ok(Some(text.into()));
+        }
+        let pieces = word::parse(text, &self.options).map_err(|e| Unread(e.to_string()))?;
+        let mut literal = String::new();
+        Ok(self.pieces(&pieces, &mut literal, depth)?.then_some(literal))
+    }
+
+    /// Appends the literal text of pieces; false when some piece is not literal.
+    fn pieces(
+        &mut self,
+        pieces: &[WordPieceWithSource],
+        out: &mut String,
+        depth: usize,
+    ) -> Result<bool, Unread> {
+        let mut whole = true;
+        for piece in pieces {
+            match &piece.piece {
+                WordPiece::Text(text)
+                | WordPiece::SingleQuotedText(text)
+                | WordPiece::AnsiCQuotedText(text) => {
+                    out.push_str(text);
+                }
+                WordPiece::EscapeSequence(text) => out.push_str(text.strip_prefix('\\').unwrap_or(text)),
+                WordPiece::DoubleQuotedSequence(inner) | WordPiece::GettextDoubleQuotedSequence(inner) => {
+                    whole &= self.pieces(inner, out, depth)?;
+                }
+                WordPiece::CommandSubstitution(text) | WordPiece::BackquotedCommandSubstitution(text) => {
+                    self.text(text, depth + 1)?;
+                    whole = false;
+                }
+                WordPiece::ArithmeticExpression(expr) => {
+                    self.literal(&expr.value, depth + 1)?;
+                    whole = false;
+                }
+                WordPiece::ParameterExpansion(expr) => {
+                    // `${x:-$(…)}`: a default can run something. Its text is easier to search than its many forms.
+                    let text = format!("{expr:?}");
+                    if text.contains("$(") || text.contains('`') {
+                        return Err(Unread("a substitution inside a parameter expansion".into()));
+                    }
+                    whole = false;
+                }
+                WordPiece::TildeExpansion(_) => whole = false,
+            }
+        }
+        Ok(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn programs(text: &str) -> Vec<String> {
+        let script = Script::read(text).unwrap();
+        script.calls.iter().map(|c| c.program().unwrap_or("?").to_string()).collect()
+    }
+
+    #[test]
+    fn commands_are_found_wherever_bash_runs_them() {
+        for (text, expected) in [
+            ("ls | wc -l && echo a; pwd &", vec!["ls", "wc", "echo", "pwd"]),
+            ("(cd x && { a; b; })", vec!["cd", "a", "b"]),
+            ("if a; then b; elif c; then d; else e; fi", vec!["a", "b", "c", "d", "e"]),
+            ("for i in $(seq 3); do f \"$i\"; done", vec!["seq", "f"]),
+            ("while read x; do y; done < <(z)", vec!["read", "y", "z"]),
+            ("case $(a) in x) b;; esac", vec!["a", "b"]),
+            ("x=$(a) y=`b`", vec!["a", "b"]),
+            ("echo \"$(a \"$(b)\")\"", vec!["b", "a", "echo"]),
+            ("diff <(a) <(b)", vec!["a", "b", "diff"]),
+            ("f() { a; }; f", vec!["a", "f"]),
+            ("[[ -n $(a) ]] && (( $(b) > 1 ))", vec!["a", "b"]),
+            ("cat <<EOF\n$(a)\nEOF", vec!["a", "cat"]),
+            ("/usr/bin/python3 -V", vec!["python3"]),
+            ("$cmd x", vec!["?"]),
+            ("x=1", vec![]),
+        ] {
+            assert_eq!(programs(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn quoted_text_and_heredocs_are_data() {
+        let text =
+            "cat > f <<'EOF'\npython -m pytest $(curl x)\ngit push\nEOF\necho 'git push; curl' \"curl\"";
+        assert_eq!(programs(text), ["cat", "echo"]);
+    }
+
+    #[test]
+    fn wrappers_are_taken_off() {
+        for (text, expected) in [
+            ("env A=1 -i B=2 git push", vec!["env", "git"]),
+            ("find . -name x | xargs -0 -n 1 rm -f", vec!["find", "xargs", "rm"]),
+            ("find . -type f -exec sed -i s/a/b/ {} \\;", vec!["find", "sed"]),
+            ("bash -c 'git push && ls'", vec!["bash", "git", "ls"]),
+            ("timeout -k 1 5 sh -c \"ls\"", vec!["timeout", "sh", "ls"]),
+            ("nohup command exec ls", vec!["nohup", "command", "exec", "ls"]),
+            ("eval 'git push'", vec!["eval", "git"]),
+        ] {
+            assert_eq!(programs(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why_and_never_panics() {
+        for text in ["if", "echo $(", "a && && b", "x=$((", "'"] {
+            assert!(Script::read(text).is_err(), "{text}");
+        }
+        let deep = format!("{}ls{}", "$(".repeat(5_000), ")".repeat(5_000));
+        assert!(Script::read(&deep).unwrap_err().0.contains("deeper"));
+        let backquotes = "`".repeat(100_000);
+        let _ = Script::read(&backquotes);
+        assert!(Script::read(&"a".repeat(MAX_SCRIPT_BYTES + 1)).is_err());
+        let wide = format!("{}fi", "if a; then b; ".repeat(3_000));
+        let _ = Script::read(&wide);
+    }
+}

@@ -1,0 +1,142 @@
+//! `sbx exec`: one action, and what becomes of its changes.
+
+mod object;
+mod stdin;
+
+use super::exit_codes::SBX_FAILED;
+use super::limits::PolicyArgs;
+use anyhow::Context;
+use sbx::{Action, Observation, Shell, Stream, Workspace};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+#[command(after_help = "Exit status: the command's own; 124 timed out; 125 sbx failed; 126 refused or not executable;\n\
+    127 not found; 128+n signal.")]
+pub struct Args {
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// Directory to work in; it changes only by what --changes says
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    workspace: PathBuf,
+    /// What becomes of the changes: commit (to the workspace), discard, or a file for the patch
+    #[arg(long, value_name = "commit|discard|FILE.patch", default_value = "commit")]
+    changes: String,
+    /// Print one JSON object instead of the output
+    #[arg(long)]
+    json: bool,
+    /// Bash script
+    #[arg(short = 'c', value_name = "SCRIPT", conflicts_with = "command")]
+    script: Option<OsString>,
+    /// Bash script as one argument; for callers that prefix a command line, such as CLAUDE_CODE_SHELL_PREFIX
+    #[arg(long, value_name = "STRING", conflicts_with_all = ["command", "script"])]
+    shell: Option<OsString>,
+    /// Program and its arguments
+    #[arg(last = true, value_name = "CMD", required_unless_present_any = ["script", "shell"])]
+    command: Vec<OsString>,
+}
+
+/// What becomes of the changes.
+enum Fate {
+    Commit,
+    Discard,
+    Patch(PathBuf),
+}
+
+pub fn run(args: Args) -> ExitCode {
+    match exec(&args) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            eprintln!("sbx: {e:#}");
+            ExitCode::from(SBX_FAILED)
+        }
+    }
+}
+
+fn exec(args: &Args) -> anyhow::Result<u8> {
+    let policy = args.policy.resolve()?;
+    let fate = match args.changes.as_str() {
+        "commit" => Fate::Commit,
+        "discard" => Fate::Discard,
+        file => Fate::Patch(file.into()),
+    };
+    let mut shell = Shell::open(&policy, Workspace::new(&args.workspace))?;
+    let mut action = match (&args.script, &args.shell) {
+        (Some(script), _) | (None, Some(script)) => Action::bash(script),
+        _ => Action::program(&args.command),
+    };
+    for (key, value) in &args.policy.env {
+        action = action.env(key, value);
+    }
+    action = stdin::pass(action)?;
+    let collect = args.json || args.policy.output.is_some();
+    let seen = if collect { shell.act(&action)? } else { shell.act_with(&action, &mut hand_on)? };
+    let done = settle(&shell, &fate, &args.workspace)?;
+    if args.json {
+        println!("{}", object::render(&policy, &seen, &done)?);
+    } else {
+        report(&seen, &done, collect)?;
+    }
+    Ok(u8::try_from(seen.exit_code.clamp(0, 255)).unwrap_or(SBX_FAILED))
+}
+
+/// Writes output on as it comes. A reader that went away (`| head`) is the action's end of the world, not ours.
+fn hand_on(stream: Stream, bytes: &[u8]) {
+    let _ = match stream {
+        Stream::Stdout => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(bytes).and_then(|()| out.flush())
+        }
+        Stream::Stderr => std::io::stderr().lock().write_all(bytes),
+    };
+}
+
+/// What was kept of the changes.
+#[derive(Default)]
+pub struct Settled {
+    committed: Vec<PathBuf>,
+    withheld: Vec<(PathBuf, String)>,
+}
+
+fn settle(shell: &Shell, fate: &Fate, workspace: &Path) -> anyhow::Result<Settled> {
+    let mut settled = Settled::default();
+    match fate {
+        Fate::Discard => {}
+        Fate::Commit => {
+            let commit = shell
+                .changes()?
+                .commit(workspace)
+                .with_context(|| format!("committing the changes to {}", workspace.display()))?;
+            settled.committed = commit.committed;
+            settled.withheld = commit.withheld.into_iter().map(|w| (w.path, w.why)).collect();
+        }
+        Fate::Patch(file) => {
+            let patch = shell.changes()?.diff();
+            std::fs::write(file, patch).with_context(|| format!("writing the patch to {}", file.display()))?;
+        }
+    }
+    Ok(settled)
+}
+
+fn report(seen: &Observation, done: &Settled, collected: bool) -> anyhow::Result<()> {
+    if collected {
+        print!("{}", seen.stdout.text());
+        std::io::stdout().flush()?;
+        eprint!("{}", seen.stderr.text());
+    }
+    for limit in seen.limits_hit.iter().filter(|l| *l != "output" || collected) {
+        eprintln!("sbx: limit reached: {limit}");
+    }
+    for denied in &seen.denied {
+        eprintln!("sbx: {}: {}", denied.what, denied.hint);
+    }
+    for (path, why) in &done.withheld {
+        eprintln!("sbx: not committed: {}: {why}", path.display());
+    }
+    if !seen.missing.is_empty() {
+        eprintln!("sbx: walls missing: {}", seen.missing.join(", "));
+    }
+    Ok(())
+}

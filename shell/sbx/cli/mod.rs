@@ -1,0 +1,76 @@
+//! The command line: one file a subcommand, and this table.
+
+mod agent;
+mod completions;
+mod dataset;
+mod demo;
+mod doctor;
+mod exec;
+mod exit_codes;
+mod grade;
+mod limits;
+mod plan;
+mod policy;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "sbx", version, about = "Confined bash for coding agents: a sandbox in milliseconds, rollouts, datasets")]
+#[command(after_help = "First time here: `sbx demo`. What this machine can enforce: `sbx doctor`.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a command or a bash script in the sandbox
+    Exec(exec::Args),
+    /// Print the steps that would build the sandbox
+    Plan(plan::Args),
+    /// Tell which walls this machine can raise
+    Doctor(doctor::Args),
+    /// Check, show and explain policies
+    Policy(policy::Args),
+    /// Roll a model out on instances
+    Agent(Box<agent::Args>),
+    /// Run the whole road on an embedded repository with a scripted model
+    Demo(demo::Args),
+    /// Write the dataset of a run folder
+    Dataset(dataset::Args),
+    /// Judge a test log against an instance's FAIL_TO_PASS and PASS_TO_PASS
+    Grade(grade::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Parses the command line and runs the subcommand.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // A closed stderr is no reason to fail differently.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { exit_codes::USAGE } else { 0 });
+        }
+    };
+    let done = match cli.command {
+        Command::Exec(args) => return exec::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Policy(args) => policy::run(args),
+        Command::Agent(args) => agent::run(*args),
+        Command::Demo(args) => demo::run(args),
+        Command::Dataset(args) => dataset::run(args),
+        Command::Grade(args) => grade::run(args),
+        Command::Completions(args) => completions::run(args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("sbx: {e:#}");
+            ExitCode::from(exit_codes::FAILED)
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `sbx plan`: what would be done, in order.
+
+use super::limits::PolicyArgs;
+use sbx::{Host, Plan, View, Workspace};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// Directory to work in
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    workspace: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let policy = args.policy.resolve()?;
+    let view = View::resolve(&policy);
+    let workspace = Workspace::new(std::fs::canonicalize(&args.workspace)?);
+    let plan = Plan::compile(&policy, &Host::probe(), &view, &workspace)?;
+    if args.json {
+        let object = serde_json::json!({
+            "schema": "sbx.plan/1",
+            "policy": {"name": policy.name, "sha256": policy.sha256()},
+            "absent": view.absent,
+            "plan": plan,
+        });
+        println!("{}", serde_json::to_string_pretty(&object)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("policy {} ({})", policy.name, &policy.sha256()[..12]);
+    for (i, step) in plan.steps.iter().enumerate() {
+        println!("{i:4}  {step}");
+    }
+    println!("enforced: {}", plan.enforced.join(", "));
+    if !plan.missing.is_empty() {
+        println!("missing: {}", plan.missing.join(", "));
+    }
+    if !view.absent.is_empty() {
+        println!("allowed, but not on this host: {}", view.absent.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,113 @@
+//! `sbx policy`: check, show and explain.
+
+use super::exit_codes::FAILED;
+use sbx::{PRESETS, Policy, Verdict, judge};
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Read policies and hold them against their own [examples]
+    Check {
+        /// Presets or files; without any, all presets
+        policies: Vec<String>,
+    },
+    /// Print a policy with all that it extends, as JSON
+    Show {
+        /// Preset or file
+        #[arg(default_value = "whitelist")]
+        policy: String,
+    },
+    /// List the presets
+    List,
+    /// Say what of a script would be refused or not found, and why
+    Explain {
+        /// Preset or file
+        #[arg(long, default_value = "whitelist")]
+        policy: String,
+        /// Bash script
+        script: String,
+    },
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Check { policies } => Ok(check(policies)),
+        Command::Show { policy } => {
+            println!("{}", serde_json::to_string_pretty(&Policy::named(&policy)?)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::List => {
+            for (name, _) in PRESETS {
+                println!("{name:<10} {}", Policy::preset(name)?.about);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Explain { policy, script } => explain(&Policy::named(&policy)?, &script),
+    }
+}
+
+fn check(names: Vec<String>) -> ExitCode {
+    let names = if names.is_empty() { PRESETS.iter().map(|(n, _)| (*n).to_string()).collect() } else { names };
+    let mut failed = false;
+    for name in names {
+        let faults = match Policy::named(&name) {
+            Ok(policy) => faults(&policy),
+            Err(e) => vec![e.to_string()],
+        };
+        if faults.is_empty() {
+            println!("{name}: ok");
+        }
+        for fault in &faults {
+            eprintln!("{fault}");
+        }
+        failed |= !faults.is_empty();
+    }
+    if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
+}
+
+fn faults(policy: &Policy) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (scripts, expected) in [(&policy.examples.allows, true), (&policy.examples.refuses, false)] {
+        for script in scripts {
+            let reasons = reasons(policy, script);
+            if reasons.is_empty() != expected {
+                let found = if expected { reasons.join("; ") } else { "nothing is refused in it".into() };
+                let list = if expected { "allows" } else { "refuses" };
+                faults.push(format!("{}: examples.{list}: {script:?}: {found}", policy.name));
+            }
+        }
+    }
+    faults
+}
+
+/// Why a script would not run as it is; empty when it would.
+fn reasons(policy: &Policy, script: &str) -> Vec<String> {
+    let mut reasons: Vec<String> = match judge(policy, script) {
+        Verdict::Refused { command, because, .. } => vec![format!("{command}: {because}")],
+        Verdict::Unread(why) => vec![format!("cannot be read: {why}")],
+        _ => Vec::new(),
+    };
+    reasons.extend(sbx::outside(policy, script).into_iter().map(|d| format!("{}: not allowed by {}", d.what, d.rule)));
+    reasons
+}
+
+fn explain(policy: &Policy, script: &str) -> anyhow::Result<ExitCode> {
+    let reasons = reasons(policy, script);
+    if reasons.is_empty() {
+        println!("allowed by {}", policy.name);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for reason in &reasons {
+        println!("{reason}");
+    }
+    for denied in sbx::outside(policy, script) {
+        println!("to allow it: loosens = [\"commands.allow\"] and [commands] allow = [{:?}]", denied.what);
+    }
+    Ok(ExitCode::from(FAILED))
+}
