@@ -69,23 +69,18 @@ impl Sandbox {
         plan.missing.extend(ready.missing);
         let (areas, lower, policy) = (ready.dirs, workspace.lower, policy.clone());
         let cpu_before = std::time::Duration::ZERO;
-        Ok(Sandbox {
-            control,
-            init,
-            cgroup,
-            areas,
-            lower,
-            plan,
-            policy,
-            cpu_before,
-        })
+        Ok(Sandbox { control, init, cgroup, areas, lower, plan, policy, cpu_before })
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
     ///
     /// # Errors
     /// As [`Sandbox::run`].
-    pub fn run_with(&mut self, action: &Action, seen: &mut dyn FnMut(Stream, &[u8])) -> Result<Observation, Error> {
+    pub fn run_with(
+        &mut self,
+        action: &Action,
+        seen: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Observation, Error> {
         run::run(self, action, seen)
     }
 

@@ -96,7 +96,8 @@ impl Cgroup {
     pub(crate) fn make(host: &Cgroups, limits: &Limits) -> Result<Cgroup, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("sbx-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut group = Cgroup { version: host.version, memory: None, pids: None, allowed: std::cell::Cell::new(0) };
+        let mut group =
+            Cgroup { version: host.version, memory: None, pids: None, allowed: std::cell::Cell::new(0) };
         let make = |parent: &Path| {
             sweep(parent);
             let dir = parent.join(&name);

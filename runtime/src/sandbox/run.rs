@@ -135,7 +135,13 @@ impl Streams {
     }
 
     /// Moves bytes until the action has ended and all it wrote was read.
-    fn serve(&mut self, sandbox: &Sandbox, action: &Action, started: Instant, seen: Seen<'_>) -> Result<End, Error> {
+    fn serve(
+        &mut self,
+        sandbox: &Sandbox,
+        action: &Action,
+        started: Instant,
+        seen: Seen<'_>,
+    ) -> Result<End, Error> {
         let limits = &sandbox.policy.limits;
         let time = action.time.map_or(limits.time, |t| t.min(limits.time));
         let most = (limits.output.0.saturating_mul(OUTPUT_FACTOR)).max(OUTPUT_FLOOR);
@@ -182,7 +188,13 @@ impl Streams {
     }
 
     /// Waits for something to do and does it; true when process 1 has spoken.
-    fn turn(&mut self, sandbox: &Sandbox, listen: bool, time: Duration, seen: Seen<'_>) -> Result<bool, Error> {
+    fn turn(
+        &mut self,
+        sandbox: &Sandbox,
+        listen: bool,
+        time: Duration,
+        seen: Seen<'_>,
+    ) -> Result<bool, Error> {
         let [one, two] = &self.reads;
         let mut fds = Vec::with_capacity(5);
         if listen {

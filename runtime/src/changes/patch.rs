@@ -1,0 +1,228 @@
+//! Writes one path's change as git writes it.
+
+use super::{Content, Version, Versions};
+use imara_diff::{Algorithm, Diff, InternedInput};
+use sha1::{Digest, Sha1};
+use std::io::Write;
+
+/// Lines of context around a change.
+const CONTEXT: u32 = 3;
+/// Bytes in which a NUL makes a file binary, as in git.
+const BINARY_PROBE: usize = 8000;
+/// Longest line after `@@ … @@`, in bytes.
+const FUNCTION_BYTES: usize = 80;
+
+pub(super) fn write(out: &mut Vec<u8>, path: &[u8], versions: &Versions) {
+    match versions {
+        (Some(old), Some(new)) if old.mode_class() != new.mode_class() => {
+            // A file that became a link, or a link a file: git deletes one and adds the other.
+            section(out, path, Some(old), None);
+            section(out, path, None, Some(new));
+        }
+        (old, new) => section(out, path, old.as_ref(), new.as_ref()),
+    }
+}
+
+impl Version {
+    fn mode(&self) -> &'static str {
+        match self {
+            Version::File { executable: true, .. } => "100755",
+            Version::File { executable: false, .. } => "100644",
+            Version::Link(_) => "120000",
+        }
+    }
+
+    fn mode_class(&self) -> bool {
+        matches!(self, Version::Link(_))
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Version::File { content: Content::Bytes(bytes), .. } | Version::Link(bytes) => Some(bytes),
+            Version::File { content: Content::TooLarge(_), .. } => None,
+        }
+    }
+
+    fn is_binary(&self) -> bool {
+        self.bytes().is_none_or(|b| b[..b.len().min(BINARY_PROBE)].contains(&0))
+    }
+
+    /// The blob's name in git.
+    fn hash(&self) -> String {
+        let bytes = self.bytes().unwrap_or_default();
+        let mut sha = Sha1::new();
+        sha.update(format!("blob {}\0", bytes.len()));
+        sha.update(bytes);
+        sha.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+const NO_BLOB: &str = "0000000000000000000000000000000000000000";
+
+fn section(out: &mut Vec<u8>, path: &[u8], old: Option<&Version>, new: Option<&Version>) {
+    let (a, b) = (quote(b"a/", path), quote(b"b/", path));
+    line(out, &[b"diff --git ", &a, b" ", &b]);
+    match (old, new) {
+        (None, Some(new)) => line(out, &[b"new file mode ", new.mode().as_bytes()]),
+        (Some(old), None) => line(out, &[b"deleted file mode ", old.mode().as_bytes()]),
+        (Some(old), Some(new)) if old.mode() != new.mode() => {
+            line(out, &[b"old mode ", old.mode().as_bytes()]);
+            line(out, &[b"new mode ", new.mode().as_bytes()]);
+        }
+        _ => {}
+    }
+    let (before, after) = (old.and_then(Version::bytes), new.and_then(Version::bytes));
+    if old.is_some() && new.is_some() && before.is_some() && before == after {
+        return;
+    }
+    let (old_hash, new_hash) = (hash(old), hash(new));
+    let binary = old.is_some_and(Version::is_binary) || new.is_some_and(Version::is_binary);
+    let abbreviated = if binary { 40 } else { 7 };
+    let mut index = format!("index {}..{}", &old_hash[..abbreviated], &new_hash[..abbreviated]);
+    if let (Some(old), Some(new)) = (old, new)
+        && old.mode() == new.mode()
+    {
+        index = format!("{index} {}", new.mode());
+    }
+    line(out, &[index.as_bytes()]);
+    let null = b"/dev/null".to_vec();
+    let (from, to) = (if old.is_some() { a } else { null.clone() }, if new.is_some() { b } else { null });
+    if (old.is_some() && before.is_none()) || (new.is_some() && after.is_none()) {
+        line(out, &[b"Binary files ", &from, b" and ", &to, b" differ"]);
+    } else if binary {
+        line(out, &[b"GIT binary patch"]);
+        literal(out, after.unwrap_or_default());
+        literal(out, before.unwrap_or_default());
+    } else {
+        text(out, before.unwrap_or_default(), after.unwrap_or_default(), &from, &to);
+    }
+}
+
+fn hash(version: Option<&Version>) -> String {
+    version.map_or_else(|| NO_BLOB.to_string(), Version::hash)
+}
+
+fn line(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    parts.iter().for_each(|p| out.extend(*p));
+    out.push(b'\n');
+}
+
+/// A name as git writes it: in C quotes when it holds something unusual.
+fn quote(prefix: &[u8], path: &[u8]) -> Vec<u8> {
+    let plain = path.iter().all(|b| (0x20..0x7f).contains(b) && !matches!(b, b'"' | b'\\'));
+    if plain {
+        return [prefix, path].concat();
+    }
+    let mut out = b"\"".to_vec();
+    for byte in [prefix, path].concat() {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', byte]),
+            b'\n' => out.extend(b"\\n"),
+            b'\t' => out.extend(b"\\t"),
+            b'\r' => out.extend(b"\\r"),
+            0x07 => out.extend(b"\\a"),
+            0x08 => out.extend(b"\\b"),
+            0x0b => out.extend(b"\\v"),
+            0x0c => out.extend(b"\\f"),
+            0x20..0x7f => out.push(byte),
+            _ => out.extend(format!("\\{byte:03o}").into_bytes()),
+        }
+    }
+    out.push(b'"');
+    out
+}
+
+fn text(out: &mut Vec<u8>, before: &[u8], after: &[u8], from: &[u8], to: &[u8]) {
+    let input = InternedInput::new(before, after);
+    let mut diff = Diff::compute(Algorithm::Myers, &input);
+    diff.postprocess_lines(&input);
+    let old: Vec<&[u8]> = input.before.iter().map(|t| input.interner[*t]).collect();
+    let new: Vec<&[u8]> = input.after.iter().map(|t| input.interner[*t]).collect();
+    let hunks: Vec<_> = diff.hunks().collect();
+    // A name with a blank ends with a tab, so that patch(1) finds its end.
+    let tab = |name: &[u8]| if name.contains(&b' ') && name[0] != b'"' { b"\t".to_vec() } else { Vec::new() };
+    if !hunks.is_empty() {
+        line(out, &[b"--- ", from, &tab(from)]);
+        line(out, &[b"+++ ", to, &tab(to)]);
+    }
+    let mut at = 0;
+    while at < hunks.len() {
+        // Changes whose contexts touch share a hunk.
+        let mut end = at + 1;
+        while end < hunks.len() && hunks[end].before.start - hunks[end - 1].before.end <= 2 * CONTEXT {
+            end += 1;
+        }
+        let group = &hunks[at..end];
+        let (first, last) = (&group[0], &group[group.len() - 1]);
+        let start = first.before.start.saturating_sub(CONTEXT);
+        let lead = first.before.start - start;
+        let new_start = first.after.start - lead;
+        let stop = (last.before.end + CONTEXT).min(old.len() as u32);
+        let new_stop = last.after.end + (stop - last.before.end);
+        let header = format!("@@ -{} +{} @@", range(start, stop), range(new_start, new_stop));
+        let function = function(&old[..start as usize]);
+        line(out, &[header.as_bytes(), if function.is_empty() { b"" } else { b" " }, function]);
+        let mut here = start;
+        for hunk in group {
+            lines(out, b' ', &old[here as usize..hunk.before.start as usize]);
+            lines(out, b'-', &old[hunk.before.start as usize..hunk.before.end as usize]);
+            lines(out, b'+', &new[hunk.after.start as usize..hunk.after.end as usize]);
+            here = hunk.before.end;
+        }
+        lines(out, b' ', &old[here as usize..stop as usize]);
+        at = end;
+    }
+}
+
+/// `start,count` from 1; an empty range names the line before it.
+fn range(start: u32, end: u32) -> String {
+    match end - start {
+        0 => format!("{start},0"),
+        1 => format!("{}", start + 1),
+        n => format!("{},{n}", start + 1),
+    }
+}
+
+fn lines(out: &mut Vec<u8>, mark: u8, lines: &[&[u8]]) {
+    for text in lines {
+        out.push(mark);
+        out.extend(*text);
+        if text.last() != Some(&b'\n') {
+            out.extend(b"\n\\ No newline at end of file\n");
+        }
+    }
+}
+
+/// The last line before a hunk that begins like a function's: with a letter, `_` or `$`.
+fn function<'a>(before: &[&'a [u8]]) -> &'a [u8] {
+    let starts = |l: &&&[u8]| l.first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'$'));
+    let found = before.iter().rev().find(starts).copied().unwrap_or_default();
+    found[..found.len().min(FUNCTION_BYTES)].trim_ascii_end()
+}
+
+/// A blob, deflated and in git's base 85, 52 bytes a line.
+fn literal(out: &mut Vec<u8>, bytes: &[u8]) {
+    const ALPHABET: &[u8; 85] =
+        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+    line(out, &[format!("literal {}", bytes.len()).as_bytes()]);
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    // Writing to memory does not fail.
+    let deflated = encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap_or_default();
+    for chunk in deflated.chunks(52) {
+        let length = u8::try_from(chunk.len()).unwrap_or(52);
+        out.push(if length <= 26 { b'A' + length - 1 } else { b'a' + length - 27 });
+        for group in chunk.chunks(4) {
+            let mut word = [0; 4];
+            word[..group.len()].copy_from_slice(group);
+            let mut value = u32::from_be_bytes(word);
+            let mut digits = [0; 5];
+            for digit in digits.iter_mut().rev() {
+                *digit = ALPHABET[(value % 85) as usize];
+                value /= 85;
+            }
+            out.extend(digits);
+        }
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+}
