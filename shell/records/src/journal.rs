@@ -1,10 +1,12 @@
 //! The journal of a run folder: a rollout a line, synced before the next begins. It is the source of truth; all else in
 //! the folder can be made again from it.
 
-use crate::{Error, Rollout};
+use crate::{Error, ExitStatus, Rollout};
 use rustix::fs::{FlockOperation, flock};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Name of the journal in a run folder.
@@ -34,7 +36,7 @@ impl Journal {
         let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| Error::Busy { path: path.display().to_string() })?;
-        let (len, torn) = read_lines(&file, &path, &mut seen)?;
+        let (len, torn) = read_lines(&file, &path, &mut |rollout, _| seen(rollout))?;
         if !torn.is_empty() {
             OpenOptions::new()
                 .create(true)
@@ -72,15 +74,73 @@ impl Journal {
 /// # Errors
 /// There is no journal, or a line is not a rollout. A torn last line is ignored.
 pub fn read_journal(dir: &Path, mut seen: impl FnMut(Rollout)) -> Result<(), Error> {
+    let (file, path) = open_to_read(dir)?;
+    read_lines(&file, &path, &mut |rollout, _| seen(rollout)).map(drop)
+}
+
+fn open_to_read(dir: &Path) -> Result<(File, PathBuf), Error> {
     let path = dir.join(JOURNAL);
-    let file = File::open(&path).map_err(|e| {
-        Error::io(format!("{} (expected a run folder, as `sbx agent --out` makes it)", path.display()), e)
-    })?;
-    read_lines(&file, &path, &mut seen).map(drop)
+    let what = || format!("{} (expected a run folder, as `sbx agent --out` makes it)", path.display());
+    let file = File::open(&path).map_err(|e| Error::io(what(), e))?;
+    Ok((file, path))
+}
+
+/// The rollouts of a journal in the order of a data set: by instance, then by number; each once.
+///
+/// Of several lines for one rollout the last counts, but an errored one never replaces another. Only names and places
+/// are in memory, so a journal may be larger than that.
+#[derive(Debug)]
+pub struct Rollouts {
+    file: File,
+    path: PathBuf,
+    places: Vec<(u64, u64)>,
+}
+
+impl Rollouts {
+    /// Reads the names and places of a run folder's rollouts.
+    ///
+    /// # Errors
+    /// There is no journal, or a line is not a rollout.
+    pub fn open(dir: &Path) -> Result<Rollouts, Error> {
+        let (file, path) = open_to_read(dir)?;
+        let mut best: BTreeMap<(String, u32), (bool, (u64, u64))> = BTreeMap::new();
+        read_lines(&file, &path, &mut |rollout, place| {
+            let errored = rollout.exit_status == ExitStatus::Errored;
+            let slot = best.entry((rollout.instance_id, rollout.rollout)).or_insert((errored, place));
+            if !errored || slot.0 {
+                *slot = (errored, place);
+            }
+        })?;
+        Ok(Rollouts { file, path, places: best.into_values().map(|(_, place)| place).collect() })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Reads one rollout after the other.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Rollout, Error>> {
+        self.places.iter().map(|(at, len)| {
+            let io = |e: std::io::Error| Error::io(format!("reading {}", self.path.display()), e);
+            let mut line = vec![0; usize::try_from(*len).unwrap_or(0)];
+            self.file.read_exact_at(&mut line, *at).map_err(io)?;
+            serde_json::from_slice(&line).map_err(|e| io(e.into()))
+        })
+    }
 }
 
 /// Reads whole lines; returns their length in bytes, and what follows the last line's end.
-fn read_lines(file: &File, path: &Path, seen: &mut dyn FnMut(Rollout)) -> Result<(u64, Vec<u8>), Error> {
+fn read_lines(
+    file: &File,
+    path: &Path,
+    seen: &mut dyn FnMut(Rollout, (u64, u64)),
+) -> Result<(u64, Vec<u8>), Error> {
     let mut input = BufReader::new(file);
     let (mut len, mut number) = (0, 0);
     let mut line = Vec::new();
@@ -102,7 +162,7 @@ fn read_lines(file: &File, path: &Path, seen: &mut dyn FnMut(Rollout)) -> Result
         if rollout.schema != Rollout::SCHEMA {
             return Err(fault(format!("schema: expected {:?}, found {:?}", Rollout::SCHEMA, rollout.schema)));
         }
-        seen(rollout);
+        seen(rollout, (len, read as u64));
         len += read as u64;
     }
 }
@@ -144,6 +204,22 @@ mod tests {
             assert_eq!(numbers(dir.path()), [0, 1]);
             assert_eq!(fs::read(dir.path().join("journal.torn")).unwrap(), [&whole[..cut], b"\n"].concat());
         }
+    }
+
+    #[test]
+    fn each_rollout_counts_once_and_an_error_never_replaces_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path(), drop).unwrap();
+        let errored = ExitStatus::Errored;
+        let good = ExitStatus::Submitted;
+        for (n, status, model) in
+            [(1, errored, "a"), (0, good, "b"), (1, good, "c"), (0, errored, "d"), (2, errored, "e")]
+        {
+            journal.append(&Rollout { exit_status: status, model: model.into(), ..rollout(n) }).unwrap();
+        }
+        let rollouts = Rollouts::open(dir.path()).unwrap();
+        let models: Vec<_> = rollouts.iter().map(|r| r.unwrap().model).collect();
+        assert_eq!(models, ["b", "c", "e"]);
     }
 
     #[test]

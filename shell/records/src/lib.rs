@@ -17,7 +17,7 @@ mod trajectory;
 pub use error::Error;
 pub use files::replace_file;
 pub use instance::{Instance, PatchIs, read_instances};
-pub use journal::{JOURNAL, Journal, read_journal};
+pub use journal::{JOURNAL, Journal, Rollouts, read_journal};
 pub use message::Message;
 pub use predictions::Predictions;
 pub use rollout::{ExitStatus, ObservationCounts, PolicyStamp, Rollout};

@@ -23,7 +23,8 @@ impl Predictions {
     /// Takes a rollout into account.
     pub fn add(&mut self, rollout: &Rollout) {
         let rank = (rollout.exit_status != ExitStatus::Submitted, rollout.rollout);
-        if self.0.get(&rollout.instance_id).is_some_and(|(held, _)| *held <= rank) {
+        // A rollout that was tried again replaces itself.
+        if self.0.get(&rollout.instance_id).is_some_and(|(held, _)| *held <= rank && held.1 != rank.1) {
             return;
         }
         let prediction = Prediction {

@@ -1,0 +1,167 @@
+//! The statistics of the SWE-ZERO card, from the rows alone.
+
+use crate::actions::action_text;
+use crate::minhash::Uniques;
+use sbx_records::{ExitStatus, Rollout};
+use serde::Serialize;
+
+/// The statistics of the SWE-ZERO card.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Stats {
+    /// Rollouts.
+    pub rollouts: u64,
+    /// Instances.
+    pub instances: u64,
+    /// Rollouts that said they are done.
+    pub submitted: u64,
+    /// Rollouts that ran into a limit.
+    pub incomplete: u64,
+    /// Rollouts that the server or the sandbox spoiled.
+    pub errored: u64,
+    /// All others.
+    pub other: u64,
+    /// Rollouts without any change.
+    pub empty_patch: u64,
+    /// Assistant messages, mean.
+    pub mean_turns: f64,
+    /// Completion tokens of a rollout, mean.
+    pub mean_completion_tokens: f64,
+    /// Completion tokens of all.
+    pub completion_tokens: u64,
+    /// Prompt tokens of all, summed over turns.
+    pub prompt_tokens: u64,
+    /// Rollouts with estimated token counts.
+    pub estimated: u64,
+    /// Rollouts whose actions are not a repetition of an earlier one's (Jaccard < 0.5).
+    pub unique: u64,
+    /// Observations.
+    pub observations: u64,
+    /// Observations with status 127.
+    pub not_found: u64,
+    /// Observations that the policy refused or a wall stopped.
+    pub denied: u64,
+    /// Observations that timed out.
+    pub timed_out: u64,
+    /// From the first start to the last end, in seconds.
+    pub wall_sec: f64,
+}
+
+/// Counts one rollout after the other.
+pub(crate) struct Counter {
+    stats: Stats,
+    uniques: Uniques,
+    turns: u64,
+    last_instance: Option<String>,
+    span: Option<(f64, f64)>,
+}
+
+impl Counter {
+    pub(crate) fn new() -> Counter {
+        Counter {
+            stats: Stats::default(),
+            uniques: Uniques::new(),
+            turns: 0,
+            last_instance: None,
+            span: None,
+        }
+    }
+
+    /// Takes a rollout. Those of an instance come one after the other.
+    pub(crate) fn add(&mut self, rollout: &Rollout) {
+        let s = &mut self.stats;
+        s.rollouts += 1;
+        if self.last_instance.as_ref() != Some(&rollout.instance_id) {
+            s.instances += 1;
+            self.last_instance = Some(rollout.instance_id.clone());
+        }
+        *match rollout.exit_status {
+            ExitStatus::Submitted => &mut s.submitted,
+            ExitStatus::Incomplete => &mut s.incomplete,
+            ExitStatus::Errored => &mut s.errored,
+            ExitStatus::Other => &mut s.other,
+        } += 1;
+        s.empty_patch += u64::from(rollout.patch.is_empty());
+        self.turns += rollout.n_turns;
+        s.completion_tokens += rollout.completion_tokens;
+        s.prompt_tokens += rollout.prompt_tokens;
+        s.estimated += u64::from(rollout.tokens_estimated);
+        s.observations += rollout.observations.total;
+        s.not_found += rollout.observations.not_found;
+        s.denied += rollout.observations.denied;
+        s.timed_out += rollout.observations.timed_out;
+        let (start, end) = (rollout.started_at, rollout.started_at + rollout.duration_sec);
+        let (first, last) = self.span.unwrap_or((start, end));
+        self.span = Some((first.min(start), last.max(end)));
+        self.uniques.add(&action_text(rollout));
+    }
+
+    pub(crate) fn finish(self) -> Stats {
+        let mut s = self.stats;
+        let n = s.rollouts.max(1) as f64;
+        s.mean_turns = self.turns as f64 / n;
+        s.mean_completion_tokens = s.completion_tokens as f64 / n;
+        s.unique = self.uniques.unique() as u64;
+        s.wall_sec = self.span.map_or(0.0, |(first, last)| last - first);
+        s
+    }
+}
+
+impl Stats {
+    /// The card's table: a name and a value a row.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
+        let share = |n: u64, of: u64| format!("{n} ({:.1} %)", 100.0 * n as f64 / of.max(1) as f64);
+        let blocked = self.not_found + self.denied;
+        vec![
+            ("rollouts", self.rollouts.to_string()),
+            ("instances", self.instances.to_string()),
+            ("Submitted", share(self.submitted, self.rollouts)),
+            ("incomplete (limit reached)", share(self.incomplete, self.rollouts)),
+            ("errored", share(self.errored, self.rollouts)),
+            ("other", share(self.other, self.rollouts)),
+            ("mean turns", format!("{:.1}", self.mean_turns)),
+            ("mean completion tokens", format!("{:.0}", self.mean_completion_tokens)),
+            ("corpus completion tokens", self.completion_tokens.to_string()),
+            ("corpus prompt tokens (summed over turns)", self.prompt_tokens.to_string()),
+            ("unique at Jaccard < 0.5", share(self.unique, self.rollouts)),
+            ("empty patches", share(self.empty_patch, self.rollouts)),
+            ("blocked observations", share(blocked, self.observations)),
+            ("… command not found", share(self.not_found, self.observations)),
+            ("… denied", share(self.denied, self.observations)),
+            ("observations timed out", share(self.timed_out, self.observations)),
+            ("wall", format!("{:.1} s", self.wall_sec)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sbx_records::{Message, ObservationCounts};
+
+    #[test]
+    fn the_cards_numbers_come_from_the_rows() {
+        let mut counter = Counter::new();
+        for (n, status, tokens) in
+            [(0, ExitStatus::Submitted, 100), (1, ExitStatus::Incomplete, 50), (2, ExitStatus::Submitted, 30)]
+        {
+            counter.add(&Rollout {
+                instance_id: "i".into(),
+                rollout: n,
+                exit_status: status,
+                completion_tokens: tokens,
+                n_turns: 2,
+                messages: vec![Message::new("assistant", format!("```bash\ncat file{}\n```", n / 2))],
+                observations: ObservationCounts { total: 4, not_found: 1, denied: 0, timed_out: 0 },
+                started_at: f64::from(n),
+                duration_sec: 1.0,
+                ..Rollout::default()
+            });
+        }
+        let stats = counter.finish();
+        assert_eq!((stats.rollouts, stats.instances, stats.submitted, stats.incomplete), (3, 1, 2, 1));
+        assert_eq!((stats.completion_tokens, stats.mean_completion_tokens), (180, 60.0));
+        assert_eq!((stats.unique, stats.not_found, stats.observations), (1, 3, 12));
+        assert_eq!(stats.wall_sec, 3.0);
+        assert!(stats.rows().contains(&("Submitted", "2 (66.7 %)".into())));
+    }
+}
