@@ -1,32 +1,35 @@
 //! Which new files `git add -A` would leave out: those that a `.gitignore` names. Files that were there before count as
 //! tracked.
 
-use super::walk::{Lower, What};
-use super::{Changes, Content, Version, walk};
+use super::layer::{Layer, split};
+use super::version;
+use super::walk::{Node, What};
+use super::Changes;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Longest line of an ignore file that counts; git's own patterns are paths.
+/// Longest line of an ignore file that counts, in bytes; git's own patterns are paths.
 const MAX_PATTERN: usize = 4096;
+/// Most lines of an ignore file that count.
+const MAX_PATTERNS: usize = 10_000;
+/// Largest ignore file that counts, in bytes.
+const MAX_IGNORE_FILE: u64 = 1 << 20;
 
 pub(super) struct Ignored<'a> {
-    changes: &'a Changes,
-    lower: &'a Lower,
-    /// Ignore files in the upper directory, or hidden by it.
-    changed: HashSet<&'a [u8]>,
+    upper: &'a Layer,
+    lower: &'a Layer,
+    index: HashMap<&'a [u8], &'a Node>,
     by_dir: RefCell<HashMap<Vec<u8>, Rc<Gitignore>>>,
 }
 
 impl<'a> Ignored<'a> {
-    pub(super) fn new(changes: &'a Changes, lower: &'a Lower) -> Ignored<'a> {
-        let is_ignore_file = |path: &[u8]| path == b".gitignore" || path.ends_with(b"/.gitignore");
-        let changed = changes.nodes.iter().map(|n| n.path.as_slice()).filter(|p| is_ignore_file(p)).collect();
-        Ignored { changes, lower, changed, by_dir: RefCell::default() }
+    pub(super) fn new(changes: &'a Changes, upper: &'a Layer, lower: &'a Layer) -> Ignored<'a> {
+        Ignored { upper, lower, index: changes.index(), by_dir: RefCell::default() }
     }
 
     /// Whether a path, or a directory on the way to it, is ignored.
@@ -65,33 +68,42 @@ impl<'a> Ignored<'a> {
         }
         let mut builder = GitignoreBuilder::new("");
         let mut add = |text: &[u8]| {
-            for line in String::from_utf8_lossy(text).lines().filter(|l| l.len() <= MAX_PATTERN) {
+            let text = String::from_utf8_lossy(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text));
+            for line in text.lines().take(MAX_PATTERNS).filter(|l| l.len() <= MAX_PATTERN) {
                 // A pattern that is none says nothing, as in git.
                 let _ = builder.add_line(None, line);
             }
         };
         if dir.is_empty() {
-            self.text(b".git/info/exclude").iter().for_each(|t| add(t));
+            // The one of the lower directory: the agent's own is its own affair.
+            version::content(self.lower, b".git/info/exclude", MAX_IGNORE_FILE).iter().for_each(|t| add(t));
         }
         let path = if dir.is_empty() { b".gitignore".to_vec() } else { [dir, b"/.gitignore"].concat() };
-        self.text(&path).iter().for_each(|t| add(t));
+        self.merged(&path).iter().for_each(|t| add(t));
         let rules = Rc::new(builder.build().unwrap_or_else(|_| Gitignore::empty()));
         self.by_dir.borrow_mut().insert(dir.to_vec(), rules.clone());
         rules
     }
 
     /// The content that the agent's git would see.
-    fn text(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let version = if self.changed.contains(path) {
-            let node = self.changes.nodes.iter().find(|n| n.path == path)?;
-            let upper = self.changes.upper.as_ref()?;
-            matches!(node.what, What::File { .. }).then(|| walk::version(upper, node).ok())?
-        } else {
-            self.lower.version(path).ok()?
-        };
-        match version? {
-            Version::File { content: Content::Bytes(bytes), .. } => Some(bytes),
-            _ => None,
+    fn merged(&self, path: &[u8]) -> Option<Vec<u8>> {
+        match self.index.get(path).map(|node| node.what) {
+            Some(What::File) => version::content(self.upper, path, MAX_IGNORE_FILE),
+            Some(_) => None,
+            None if self.hides_lower(path) => None,
+            None => version::content(self.lower, path, MAX_IGNORE_FILE),
         }
+    }
+
+    /// Whether a directory on the way to a path lets nothing of the lower one through.
+    fn hides_lower(&self, path: &[u8]) -> bool {
+        let mut dir = split(path).0;
+        while !dir.is_empty() {
+            match self.index.get(dir).map(|node| node.what) {
+                None | Some(What::Directory { opaque: false }) => dir = split(dir).0,
+                Some(_) => return true,
+            }
+        }
+        false
     }
 }

@@ -5,22 +5,39 @@
 //! changes: a [patch](Changes::diff), and the [filtering commit](Changes::commit) to the real directory.
 
 mod commit;
+mod danger;
 mod ignored;
+mod layer;
 mod patch;
+mod version;
 mod walk;
 
 pub use commit::{Commit, Withheld};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use walk::{Lower, Node, What};
+use layer::{Layer, Side, same_bytes};
+use version::Budget;
+use walk::{Node, What};
 
 /// What an agent changed in a workspace, relative to its untouched lower directory.
+///
+/// It holds the upper directory open and a list of the paths in it; contents are read when they are asked for.
+///
+/// ```no_run
+/// use sbx_runtime::{Action, Policy, Sandbox};
+/// let mut sandbox = Sandbox::open(&Policy::preset("whitelist")?, "checkout")?;
+/// sandbox.run(&Action::bash("echo done > note"))?;
+/// print!("{}", sandbox.changes()?.diff_text());
+/// # Ok::<(), sbx_runtime::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Changes {
-    upper: Option<OwnedFd>,
+    upper: Option<Layer>,
     lower: PathBuf,
     nodes: Vec<Node>,
 }
@@ -45,30 +62,20 @@ pub enum Kind {
     Deleted,
 }
 
-/// A version of a path: what a git tree would hold of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Version {
-    File { executable: bool, content: Content },
-    Link(Vec<u8>),
+/// What a path was before, and what it is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pair {
+    old: Option<Side>,
+    new: Option<Side>,
 }
-
-/// Largest file whose content is put into a patch, in bytes. A larger one appears as `Binary files … differ`.
-const MAX_PATCH_FILE: u64 = 64 << 20;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Content {
-    Bytes(Vec<u8>),
-    TooLarge(u64),
-}
-
-type Versions = (Option<Version>, Option<Version>);
 
 impl Changes {
     /// Reads an overlay's upper directory; `lower` is the directory that it lies over.
     ///
     /// # Errors
-    /// It cannot be read, or is deeper or larger than is read here.
+    /// It cannot be read, or is deeper or larger than is read here (256 directories, 2,000,000 paths).
     pub fn read(upper: OwnedFd, lower: &Path) -> io::Result<Changes> {
+        let upper = Layer::upper(upper);
         let nodes = walk::walk(&upper)?;
         Ok(Changes { upper: Some(upper), lower: lower.into(), nodes })
     }
@@ -79,46 +86,52 @@ impl Changes {
     }
 
     /// Changed paths in git's order, as `git add -A` would see them: without `.git`, and without new files that a
-    /// `.gitignore` names.
+    /// `.gitignore` names. Devices, sockets and pipes are not among them.
     ///
     /// # Errors
-    /// A file cannot be read.
+    /// A directory cannot be read.
     pub fn entries(&self) -> io::Result<Vec<Change>> {
-        let kind = |versions: &Versions| match versions {
+        let kind = |pair: &Pair| match (pair.old, pair.new) {
             (None, _) => Kind::Added,
             (_, None) => Kind::Deleted,
             _ => Kind::Modified,
         };
-        let path = |bytes: &[u8]| {
-            PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes))
-        };
-        Ok(self.versions()?.iter().map(|(p, v)| Change { path: path(p), kind: kind(v) }).collect())
+        let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+        Ok(self.pairs()?.iter().map(|(p, pair)| Change { path: path(p), kind: kind(pair) }).collect())
     }
 
     /// All changes as a git patch that `git apply` takes: text with three lines of context, binary files as literals.
     ///
+    /// A file of more than 64 MiB, an unreadable one, and all after the first 256 MiB of contents appear as
+    /// `Binary files … differ`, which `git apply` refuses: a patch is never silently less than the changes.
+    ///
     /// # Errors
-    /// A file cannot be read.
+    /// A directory cannot be read.
     pub fn try_diff(&self) -> io::Result<Vec<u8>> {
-        let mut out = Vec::new();
-        for (path, versions) in self.versions()? {
-            patch::write(&mut out, &path, &versions);
+        let Some(upper) = &self.upper else { return Ok(Vec::new()) };
+        let lower = Layer::lower(&self.lower)?;
+        let (mut out, mut budget) = (Vec::new(), Budget::default());
+        for (path, pair) in self.pairs()? {
+            let old = pair.old.map(|side| version::read(&lower, &path, side, &mut budget));
+            let new = pair.new.map(|side| version::read(upper, &path, side, &mut budget));
+            patch::write(&mut out, &path, old.as_ref(), new.as_ref());
         }
         Ok(out)
     }
 
-    /// As [`Changes::try_diff`]; what cannot be read is left out.
+    /// As [`Changes::try_diff`], but nothing at all when a directory cannot be read.
     pub fn diff(&self) -> Vec<u8> {
         self.try_diff().unwrap_or_default()
     }
 
-    /// The patch as text; bytes that are not UTF-8 are replaced.
+    /// [`Changes::diff`] as text; bytes that are not UTF-8 are replaced.
     pub fn diff_text(&self) -> String {
         String::from_utf8_lossy(&self.diff()).into_owned()
     }
 
     /// Applies the changes to the real directory: regular files, directories and links that stay inside. What could
-    /// harm whoever uses the directory later is withheld, with the reason.
+    /// harm whoever uses the directory later is withheld, with the reason. Ignored files are committed too, and so is
+    /// the rest of `.git`: the agent works in that repository.
     ///
     /// # Errors
     /// The directory cannot be opened. What fails for one path is in [`Commit::withheld`].
@@ -126,48 +139,59 @@ impl Changes {
         commit::commit(self, real)
     }
 
-    /// Old and new version of every path that differs.
-    fn versions(&self) -> io::Result<BTreeMap<Vec<u8>, Versions>> {
-        let Some(upper) = &self.upper else { return Ok(BTreeMap::new()) };
-        let lower = Lower::open(&self.lower)?;
-        let mut found: BTreeMap<Vec<u8>, Versions> = BTreeMap::new();
-        for node in &self.nodes {
-            if in_git(&node.path) {
+    /// What was and is at every path that differs.
+    fn pairs(&self) -> io::Result<BTreeMap<Vec<u8>, Pair>> {
+        let mut found: BTreeMap<Vec<u8>, Pair> = BTreeMap::new();
+        let Some(upper) = &self.upper else { return Ok(found) };
+        let lower = Layer::lower(&self.lower)?;
+        for node in self.nodes.iter().filter(|node| !danger::in_git(&node.path)) {
+            if let What::Directory { opaque: false } = node.what {
+                // A directory in the place of a file; otherwise it only leads to what changed.
+                if let Some(old) = lower.side(&node.path)? {
+                    found.entry(node.path.clone()).or_default().old = Some(old);
+                }
                 continue;
             }
-            match &node.what {
-                What::Special(_) => {}
-                // All that was there before is gone, unless another node brings it back.
-                What::Whiteout | What::Directory { opaque: true } => {
-                    lower.files(&node.path, &mut |path, old| {
-                        found.entry(path).or_default().0 = Some(old);
-                    })?
-                }
-                What::Directory { opaque: false } => {
-                    if let Some(old) = lower.version(&node.path)? {
-                        found.entry(node.path.clone()).or_default().0 = Some(old);
-                    }
-                }
-                What::File { .. } | What::Link => {
-                    let new = walk::version(upper, node)?;
-                    // A directory may have become a file.
-                    lower.files(&node.path, &mut |path, old| {
-                        found.entry(path).or_default().0 = Some(old);
-                    })?;
-                    found.entry(node.path.clone()).or_default().1 = Some(new);
-                }
+            // All that was there before is gone, unless this or another node brings it back.
+            lower.files(&node.path, &mut |path, old| found.entry(path).or_default().old = Some(old))?;
+            let new = match node.what {
+                What::File => Side::File { executable: node.mode & 0o100 != 0 },
+                What::Link => Side::Link,
+                _ => continue,
+            };
+            found.entry(node.path.clone()).or_default().new = Some(new);
+            if found.len() > walk::MAX_NODES {
+                return Err(io::Error::other(format!("more than {} changed paths", walk::MAX_NODES)));
             }
         }
-        found.retain(|path, (old, new)| old != new && !in_git(path));
-        let ignored = ignored::Ignored::new(self, &lower);
-        found.retain(|path, (old, _)| old.is_some() || !ignored.is(path));
+        let ignored = ignored::Ignored::new(self, upper, &lower);
+        found.retain(|path, pair| {
+            !danger::in_git(path)
+                && !unchanged(pair, path, upper, &lower)
+                && (pair.old.is_some() || !ignored.is(path))
+        });
         Ok(found)
+    }
+
+    /// The nodes by path.
+    fn index(&self) -> HashMap<&[u8], &Node> {
+        self.nodes.iter().map(|node| (node.path.as_slice(), node)).collect()
     }
 }
 
-/// Whether a path is or lies in a `.git`.
-fn in_git(path: &[u8]) -> bool {
-    path.split(|b| *b == b'/').any(|part| part == b".git")
+/// Whether a path was copied up, but holds what it held.
+fn unchanged(pair: &Pair, path: &[u8], upper: &Layer, lower: &Layer) -> bool {
+    match (pair.old, pair.new) {
+        (Some(old), Some(new)) if old != new => false,
+        (Some(Side::File { .. }), Some(_)) => match (lower.file(path), upper.file(path)) {
+            (Ok(mut old), Ok(mut new)) => same_bytes(&mut old, &mut new),
+            _ => false,
+        },
+        (Some(Side::Link), Some(_)) => {
+            matches!((lower.link(path), upper.link(path)), (Ok(old), Ok(new)) if old == new)
+        }
+        (old, new) => old == new,
+    }
 }
 
 #[cfg(test)]

@@ -1,59 +1,23 @@
-//! Writes one path's change as git writes it.
+//! Writes one path's change as `git diff --binary --no-renames` writes it. Binary files are always whole literals, where
+//! git may choose a delta.
 
-use super::{Content, Version, Versions};
+use super::version::Version;
 use imara_diff::{Algorithm, Diff, InternedInput};
-use sha1::{Digest, Sha1};
 use std::io::Write;
 
 /// Lines of context around a change.
 const CONTEXT: u32 = 3;
-/// Bytes in which a NUL makes a file binary, as in git.
-const BINARY_PROBE: usize = 8000;
 /// Longest line after `@@ … @@`, in bytes.
 const FUNCTION_BYTES: usize = 80;
 
-pub(super) fn write(out: &mut Vec<u8>, path: &[u8], versions: &Versions) {
-    match versions {
-        (Some(old), Some(new)) if old.mode_class() != new.mode_class() => {
+pub(super) fn write(out: &mut Vec<u8>, path: &[u8], old: Option<&Version>, new: Option<&Version>) {
+    match (old, new) {
+        (Some(old), Some(new)) if old.is_link() != new.is_link() => {
             // A file that became a link, or a link a file: git deletes one and adds the other.
             section(out, path, Some(old), None);
             section(out, path, None, Some(new));
         }
-        (old, new) => section(out, path, old.as_ref(), new.as_ref()),
-    }
-}
-
-impl Version {
-    fn mode(&self) -> &'static str {
-        match self {
-            Version::File { executable: true, .. } => "100755",
-            Version::File { executable: false, .. } => "100644",
-            Version::Link(_) => "120000",
-        }
-    }
-
-    fn mode_class(&self) -> bool {
-        matches!(self, Version::Link(_))
-    }
-
-    fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Version::File { content: Content::Bytes(bytes), .. } | Version::Link(bytes) => Some(bytes),
-            Version::File { content: Content::TooLarge(_), .. } => None,
-        }
-    }
-
-    fn is_binary(&self) -> bool {
-        self.bytes().is_none_or(|b| b[..b.len().min(BINARY_PROBE)].contains(&0))
-    }
-
-    /// The blob's name in git.
-    fn hash(&self) -> String {
-        let bytes = self.bytes().unwrap_or_default();
-        let mut sha = Sha1::new();
-        sha.update(format!("blob {}\0", bytes.len()));
-        sha.update(bytes);
-        sha.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        (old, new) => section(out, path, old, new),
     }
 }
 
@@ -72,7 +36,14 @@ fn section(out: &mut Vec<u8>, path: &[u8], old: Option<&Version>, new: Option<&V
         _ => {}
     }
     let (before, after) = (old.and_then(Version::bytes), new.and_then(Version::bytes));
-    if old.is_some() && new.is_some() && before.is_some() && before == after {
+    let null = b"/dev/null".to_vec();
+    let (from, to) = (if old.is_some() { a } else { null.clone() }, if new.is_some() { b } else { null });
+    if (old.is_some() && before.is_none()) || (new.is_some() && after.is_none()) {
+        // No index line: the names of blobs that were not read are not known.
+        line(out, &[b"Binary files ", &from, b" and ", &to, b" differ"]);
+        return;
+    }
+    if old.is_some() && new.is_some() && before == after {
         return;
     }
     let (old_hash, new_hash) = (hash(old), hash(new));
@@ -85,16 +56,13 @@ fn section(out: &mut Vec<u8>, path: &[u8], old: Option<&Version>, new: Option<&V
         index = format!("{index} {}", new.mode());
     }
     line(out, &[index.as_bytes()]);
-    let null = b"/dev/null".to_vec();
-    let (from, to) = (if old.is_some() { a } else { null.clone() }, if new.is_some() { b } else { null });
-    if (old.is_some() && before.is_none()) || (new.is_some() && after.is_none()) {
-        line(out, &[b"Binary files ", &from, b" and ", &to, b" differ"]);
-    } else if binary {
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    if binary {
         line(out, &[b"GIT binary patch"]);
-        literal(out, after.unwrap_or_default());
-        literal(out, before.unwrap_or_default());
+        literal(out, after);
+        literal(out, before);
     } else {
-        text(out, before.unwrap_or_default(), after.unwrap_or_default(), &from, &to);
+        text(out, path, before, after, [&from, &to]);
     }
 }
 
@@ -132,7 +100,7 @@ fn quote(prefix: &[u8], path: &[u8]) -> Vec<u8> {
     out
 }
 
-fn text(out: &mut Vec<u8>, before: &[u8], after: &[u8], from: &[u8], to: &[u8]) {
+fn text(out: &mut Vec<u8>, path: &[u8], before: &[u8], after: &[u8], [from, to]: [&[u8]; 2]) {
     let input = InternedInput::new(before, after);
     let mut diff = Diff::compute(Algorithm::Myers, &input);
     diff.postprocess_lines(&input);
@@ -140,12 +108,13 @@ fn text(out: &mut Vec<u8>, before: &[u8], after: &[u8], from: &[u8], to: &[u8]) 
     let new: Vec<&[u8]> = input.after.iter().map(|t| input.interner[*t]).collect();
     let hunks: Vec<_> = diff.hunks().collect();
     // A name with a blank ends with a tab, so that patch(1) finds its end.
-    let tab = |name: &[u8]| if name.contains(&b' ') && name[0] != b'"' { b"\t".to_vec() } else { Vec::new() };
+    let tab: &[u8] = if path.contains(&b' ') { b"\t" } else { b"" };
     if !hunks.is_empty() {
-        line(out, &[b"--- ", from, &tab(from)]);
-        line(out, &[b"+++ ", to, &tab(to)]);
+        line(out, &[b"--- ", from, if from == b"/dev/null" { b"" } else { tab }]);
+        line(out, &[b"+++ ", to, if to == b"/dev/null" { b"" } else { tab }]);
     }
-    let mut at = 0;
+    // The function that a hunk lies in, and the line up to which it was looked for.
+    let (mut at, mut looked, mut function) = (0, 0, &b""[..]);
     while at < hunks.len() {
         // Changes whose contexts touch share a hunk.
         let mut end = at + 1;
@@ -160,7 +129,8 @@ fn text(out: &mut Vec<u8>, before: &[u8], after: &[u8], from: &[u8], to: &[u8]) 
         let stop = (last.before.end + CONTEXT).min(old.len() as u32);
         let new_stop = last.after.end + (stop - last.before.end);
         let header = format!("@@ -{} +{} @@", range(start, stop), range(new_start, new_stop));
-        let function = function(&old[..start as usize]);
+        function = function_in(&old[looked..(start as usize).max(looked)]).unwrap_or(function);
+        looked = looked.max(start as usize);
         line(out, &[header.as_bytes(), if function.is_empty() { b"" } else { b" " }, function]);
         let mut here = start;
         for hunk in group {
@@ -193,11 +163,11 @@ fn lines(out: &mut Vec<u8>, mark: u8, lines: &[&[u8]]) {
     }
 }
 
-/// The last line before a hunk that begins like a function's: with a letter, `_` or `$`.
-fn function<'a>(before: &[&'a [u8]]) -> &'a [u8] {
+/// The last of these lines that begins like a function: with a letter, `_` or `$`.
+fn function_in<'a>(lines: &[&'a [u8]]) -> Option<&'a [u8]> {
     let starts = |l: &&&[u8]| l.first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'$'));
-    let found = before.iter().rev().find(starts).copied().unwrap_or_default();
-    found[..found.len().min(FUNCTION_BYTES)].trim_ascii_end()
+    let found = lines.iter().rev().find(starts)?;
+    Some(found[..found.len().min(FUNCTION_BYTES)].trim_ascii_end())
 }
 
 /// A blob, deflated and in git's base 85, 52 bytes a line.

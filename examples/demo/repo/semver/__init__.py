@@ -1,0 +1,5 @@
+"""Semantic versions."""
+
+from .version import Version, highest
+
+__all__ = ["Version", "highest"]

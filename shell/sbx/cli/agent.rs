@@ -1,0 +1,187 @@
+//! `sbx agent`: rollouts of a model on instances, and their data set.
+
+mod progress;
+
+use super::exit_codes::FAILED;
+use super::limits::PolicyArgs;
+use anyhow::{Context, ensure};
+use progress::Progress;
+use sbx_agent::{Retry, RunOptions, ServerOptions, Summary};
+use sbx_records::Instance;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(clap::Args)]
+#[command(after_help = "Re-running the same command goes on where it was: no finished rollout is lost or repeated.\n\
+    Ctrl-C lets the running rollouts end; twice ends them at once.")]
+pub struct Args {
+    /// Instances, a JSON object a line; - is stdin
+    #[arg(long, value_name = "FILE")]
+    tasks: PathBuf,
+    /// Where the server is, up to and with /v1
+    #[arg(long, value_name = "URL")]
+    base_url: String,
+    /// The model's name
+    #[arg(long, value_name = "NAME")]
+    model: String,
+    /// How the model is prompted and its replies are read
+    #[arg(long, value_name = "NAME", default_value = "swe-zero")]
+    harness: String,
+    /// Rollouts of each instance
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    rollouts: u32,
+    /// Rollouts at a time
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    concurrency: usize,
+    /// Replies of a rollout [default: the harness's, 30 for swe-zero]
+    #[arg(long, value_name = "N")]
+    max_turns: Option<u64>,
+    /// Tokens of a conversation, prompt and completion together [default: the harness's, 32768 for swe-zero]
+    #[arg(long, value_name = "N")]
+    max_total_tokens: Option<u64>,
+    /// Tokens kept free because counts are estimates [default: the harness's, 768 for swe-zero]
+    #[arg(long, value_name = "N")]
+    reserve_tokens: Option<u64>,
+    /// Tokens of a reply [default: the harness's, 1024 for swe-zero]
+    #[arg(long, value_name = "N")]
+    max_turn_tokens: Option<u64>,
+    /// Sampling temperature
+    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    temperature: f64,
+    /// Seed of the run; each turn has one derived from it [default: none is sent]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Where repositories named org/name are
+    #[arg(long, value_name = "DIR")]
+    repos: Option<PathBuf>,
+    /// Where checkouts are kept between runs [default: the user's cache directory]
+    #[arg(long, value_name = "DIR", env = "SBX_CACHE")]
+    cache: Option<PathBuf>,
+    /// Run folder
+    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
+    out: PathBuf,
+    /// Variable that holds the server's key
+    #[arg(long, value_name = "VARIABLE", default_value = "OPENAI_API_KEY")]
+    api_key_env: String,
+    /// Further keys of each request, as a JSON object or @FILE
+    #[arg(long, value_name = "JSON|@FILE")]
+    extra_body: Option<String>,
+    /// Longest time for one answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    request_timeout: u64,
+    /// Tries of a request that fails for a passing reason
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    attempts: u32,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    ensure!(args.policy.env.is_empty(), "--env: the harness sets the environment of its actions");
+    ensure!((0.0..=10.0).contains(&args.temperature), "--temperature: expected a number from 0 to 10");
+    let options = RunOptions {
+        instances: instances(&args.tasks)?,
+        cache: args.cache.clone().map_or_else(cache_dir, Ok)?,
+        server: ServerOptions {
+            base_url: args.base_url.clone(),
+            model: args.model.clone(),
+            api_key: std::env::var(&args.api_key_env).ok().filter(|k| !k.is_empty()),
+            extra_body: extra_body(args.extra_body.as_deref())?,
+            timeout: Duration::from_secs(args.request_timeout),
+            retry: Retry { attempts: args.attempts.max(1), ..Retry::default() },
+        },
+        policy: args.policy.resolve()?,
+        repos: args.repos,
+        out: args.out,
+        harness: args.harness,
+        rollouts: args.rollouts,
+        concurrency: args.concurrency.max(1),
+        temperature: args.temperature,
+        seed: args.seed,
+        max_turns: args.max_turns,
+        max_total_tokens: args.max_total_tokens,
+        reserve_tokens: args.reserve_tokens,
+        max_turn_tokens: args.max_turn_tokens,
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    roll_out(&runtime, options, args.json)
+}
+
+/// Runs, writes the data set, and tells what came of it. The data set is written also when the run was cut short.
+pub fn roll_out(runtime: &tokio::runtime::Runtime, options: RunOptions, json: bool) -> anyhow::Result<ExitCode> {
+    let out = options.out.clone();
+    let progress = Progress::new();
+    let ran = runtime.block_on(sbx_agent::run(options, &progress));
+    progress.finish();
+    let summary = match ran {
+        Ok(summary) => summary,
+        Err(e) => {
+            if out.join(sbx_records::JOURNAL).metadata().is_ok_and(|m| m.len() > 0) {
+                match sbx_dataset::write(&out) {
+                    Ok(written) => eprintln!("sbx: kept {} rollouts in {}", written.stats.rollouts, out.display()),
+                    Err(e) => eprintln!("sbx: the journal in {} is whole, the data set is not written: {e}", out.display()),
+                }
+            }
+            return Err(e.into());
+        }
+    };
+    if summary.ended.is_empty() && summary.done_before == 0 {
+        eprintln!("sbx: no rollout has ended");
+        return Ok(ExitCode::from(FAILED));
+    }
+    let written = sbx_dataset::write(&out).context("the journal is whole; write the data set again with `sbx dataset`")?;
+    tell(&summary, &written.stats, &out, json);
+    Ok(if summary.missing() == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn tell(summary: &Summary, stats: &sbx_dataset::Stats, out: &Path, json: bool) {
+    if json {
+        let object = serde_json::json!({
+            "schema": "sbx.agent/1",
+            "total": summary.total,
+            "done_before": summary.done_before,
+            "missing": summary.missing(),
+            "stats": stats,
+            "out": out,
+        });
+        println!("{object}");
+        return;
+    }
+    super::dataset::print_table(stats);
+    super::dataset::where_to_look(out);
+    if summary.missing() > 0 {
+        println!("\n{} of {} rollouts are missing or errored: run the same command again", summary.missing(), summary.total);
+    }
+}
+
+/// Reads a task file; `-` is stdin.
+pub fn instances(tasks: &Path) -> anyhow::Result<Vec<Instance>> {
+    if tasks == Path::new("-") {
+        return Ok(sbx_records::read_instances(std::io::stdin().lock(), "stdin")?);
+    }
+    let name = tasks.display().to_string();
+    let file = std::fs::File::open(tasks).with_context(|| format!("--tasks {name}"))?;
+    Ok(sbx_records::read_instances(file, &name)?)
+}
+
+/// `$XDG_CACHE_HOME/sbx`, or `~/.cache/sbx`.
+pub fn cache_dir() -> anyhow::Result<PathBuf> {
+    let absolute = |key: &str| std::env::var_os(key).map(PathBuf::from).filter(|p| p.is_absolute());
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|h| h.join(".cache")))
+        .map(|dir| dir.join("sbx"))
+        .context("no cache directory: set HOME, or give --cache DIR")
+}
+
+fn extra_body(text: Option<&str>) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+    let Some(text) = text else { return Ok(serde_json::Map::new()) };
+    let (name, json) = match text.strip_prefix('@') {
+        Some(file) => (file, std::fs::read_to_string(file).with_context(|| format!("--extra-body {file}"))?),
+        None => ("the argument", text.to_string()),
+    };
+    serde_json::from_str(&json).with_context(|| format!("--extra-body: expected a JSON object in {name}"))
+}

@@ -1,0 +1,115 @@
+//! Progress of a run: a bar on a terminal, plain lines elsewhere; and what Ctrl-C means.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sbx_agent::Watch;
+use sbx_records::{ExitStatus, Rollout};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Time between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+pub struct Progress {
+    bar: ProgressBar,
+    plain: bool,
+    state: Mutex<State>,
+    submitted: AtomicUsize,
+    wish: Arc<AtomicU8>,
+}
+
+struct State {
+    started: Instant,
+    last_line: Instant,
+    total: usize,
+    before: usize,
+    done: usize,
+}
+
+impl Progress {
+    pub fn new() -> Progress {
+        let plain = !std::io::stderr().is_terminal() || std::env::var_os("CI").is_some();
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if plain {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let wish = Arc::new(AtomicU8::new(0));
+        listen(&wish);
+        let now = Instant::now();
+        let state = State { started: now, last_line: now, total: 0, before: 0, done: 0 };
+        Progress { bar, plain, state: Mutex::new(state), submitted: AtomicUsize::new(0), wish }
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// One signal drains, a second one ends the running rollouts.
+fn listen(wish: &Arc<AtomicU8>) {
+    let wish = wish.clone();
+    let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return };
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            let before = wish.fetch_add(1, Ordering::Relaxed);
+            eprintln!("sbx: {}", if before == 0 { "no new rollouts; waiting for the running ones (again: end them)" } else { "ending" });
+        }
+    });
+}
+
+impl Watch for Progress {
+    fn checking_out(&self, instance: &str) {
+        if self.plain {
+            eprintln!("checking out {instance}");
+        } else {
+            self.bar.set_message(format!("checking out {instance}"));
+            self.bar.tick();
+        }
+    }
+
+    fn begin(&self, total: usize, done: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.total, state.before, state.started) = (total, done, Instant::now());
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+        self.bar.reset_eta();
+        if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} rollouts  {per_sec}  ETA {eta}  {msg}") {
+            self.bar.set_style(style);
+        }
+        self.bar.enable_steady_tick(Duration::from_millis(250));
+        if self.plain {
+            eprintln!("{total} rollouts, {done} done before");
+        }
+    }
+
+    fn ended(&self, rollout: &Rollout) {
+        let submitted = usize::from(rollout.exit_status == ExitStatus::Submitted);
+        let submitted = self.submitted.fetch_add(submitted, Ordering::Relaxed) + submitted;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.done += 1;
+        self.bar.inc(1);
+        self.bar.set_message(format!("{submitted} submitted"));
+        if rollout.exit_status == ExitStatus::Errored {
+            let text = format!("{} #{} errored: {}", rollout.instance_id, rollout.rollout, rollout.exit_status_detail);
+            if self.plain {
+                eprintln!("{text}");
+            } else {
+                self.bar.println(text);
+            }
+        }
+        let all = state.before + state.done;
+        if self.plain && (state.last_line.elapsed() >= LINE_EVERY || all == state.total) {
+            state.last_line = Instant::now();
+            let seconds = state.started.elapsed().as_secs_f64().max(0.001);
+            let rate = state.done as f64 / seconds;
+            let eta = (state.total - all.min(state.total)) as f64 / rate;
+            eprintln!("{all}/{} rollouts, {submitted} submitted, {rate:.2}/s, ETA {eta:.0} s", state.total);
+        }
+    }
+
+    fn wish(&self) -> u8 {
+        self.wish.load(Ordering::Relaxed)
+    }
+}

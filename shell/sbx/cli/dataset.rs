@@ -1,0 +1,43 @@
+//! `sbx dataset`: the data set of a run folder, written (again) from its journal.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Run folder, as `sbx agent --out` makes it
+    run: PathBuf,
+    /// Print the statistics as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let written = sbx_dataset::write(&args.run)?;
+    if args.json {
+        let files: Vec<_> = written.files.iter().map(|f| f.to_string_lossy().into_owned()).collect();
+        println!("{}", serde_json::json!({"schema": "sbx.dataset/1", "stats": written.stats, "files": files}));
+    } else {
+        print_table(&written.stats);
+        where_to_look(&args.run);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The statistics in the terms of the SWE-ZERO card.
+pub fn print_table(stats: &sbx_dataset::Stats) {
+    let rows = stats.rows();
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in rows {
+        println!("{name:width$}  {value}");
+    }
+}
+
+/// Where the files of a run folder are.
+pub fn where_to_look(run: &Path) {
+    println!("\ndata set   {}", run.join("data").display());
+    println!("card       {}", run.join("README.md").display());
+    println!("page       {}", run.join("report.html").display());
+    println!("patches    {}", run.join("preds.json").display());
+    println!("journal    {}", run.join("journal.jsonl").display());
+}
