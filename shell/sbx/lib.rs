@@ -21,8 +21,9 @@
 
 pub use sbx_bash::{Shell, Verdict, judge, outside};
 pub use sbx_runtime::{
-    Action, ByteSize, Changes, Command, Denied, Error, Exec, Host, Limits, Missing, Network, Observation, Outcome, Output,
-    PRESETS, Plan, Policy, Refuse, Sandbox, Stdin, Step, Stream, View, Workspace, format_duration, parse_duration,
+    Action, ByteSize, Changes, Command, Denied, Error, Exec, Host, Limits, Missing, Network, Observation,
+    Outcome, Output, PRESETS, Plan, Policy, Refuse, Sandbox, Stdin, Step, Stream, View, Workspace,
+    format_duration, parse_duration,
 };
 
 /// Runs one bash script in the current directory under a policy. The directory itself is not changed.

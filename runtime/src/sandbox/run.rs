@@ -37,7 +37,7 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let mut streams = Streams::open(sandbox, action, &payload, script)?;
     let end = streams.serve(sandbox, action, started, seen)?;
     let wall = started.elapsed();
-    Ok(observe(sandbox, streams, &end, wall, counts))
+    Ok(observe(sandbox, action, streams, &end, wall, counts))
 }
 
 /// Why the library ended an action.
@@ -252,6 +252,7 @@ fn gone(sandbox: &Sandbox) -> Error {
 
 fn observe(
     sandbox: &mut Sandbox,
+    action: &Action,
     streams: Streams,
     end: &End,
     wall: Duration,
@@ -278,7 +279,7 @@ fn observe(
     let (mut outcome, mut exit_code) =
         if signal == 0 { (Outcome::Exited, code as i32) } else { (Outcome::Signaled, 128 + signal as i32) };
     if end.done.errno != 0 {
-        exit_code = exec_failure(end.done.errno, &mut stderr);
+        exit_code = exec_failure(action, end.done.errno, &mut stderr);
     } else if end.stop == Some(Stop::Time) {
         (outcome, exit_code) = (Outcome::TimedOut, 124);
     } else if end.stop == Some(Stop::Output) {
@@ -305,7 +306,8 @@ fn observe(
 }
 
 /// The shell's words and status for a program that could not be started.
-fn exec_failure(errno: u32, stderr: &mut Output) -> i32 {
+fn exec_failure(action: &Action, errno: u32, stderr: &mut Output) -> i32 {
+    let name = action.program_name().to_string_lossy();
     /// Set by process 1 when the directory could not be entered.
     const NO_CWD: u32 = 0x1000;
     const ENOENT: u32 = 2;
@@ -313,8 +315,8 @@ fn exec_failure(errno: u32, stderr: &mut Output) -> i32 {
     let reason = std::io::Error::from_raw_os_error((errno & !NO_CWD) as i32);
     let (text, code) = match errno {
         e if e & NO_CWD != 0 => (format!("sbx: cannot enter the directory: {reason}\n"), 126),
-        ENOENT | ENOTDIR => ("sbx: command not found\n".into(), 127),
-        _ => (format!("sbx: cannot execute: {reason}\n"), 126),
+        ENOENT | ENOTDIR => (format!("sbx: {name}: command not found\n"), 127),
+        _ => (format!("sbx: {name}: {reason}\n"), 126),
     };
     stderr.push(text.as_bytes());
     code

@@ -13,8 +13,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(clap::Args)]
-#[command(after_help = "Re-running the same command goes on where it was: no finished rollout is lost or repeated.\n\
-    Ctrl-C lets the running rollouts end; twice ends them at once.")]
+#[command(
+    after_help = "Re-running the same command goes on where it was: no finished rollout is lost or repeated.\n\
+    Ctrl-C lets the running rollouts end; twice ends them at once."
+)]
 pub struct Args {
     /// Instances, a JSON object a line; - is stdin
     #[arg(long, value_name = "FILE")]
@@ -112,7 +114,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs, writes the data set, and tells what came of it. The data set is written also when the run was cut short.
-pub fn roll_out(runtime: &tokio::runtime::Runtime, options: RunOptions, json: bool) -> anyhow::Result<ExitCode> {
+pub fn roll_out(
+    runtime: &tokio::runtime::Runtime,
+    options: RunOptions,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let out = options.out.clone();
     let progress = Progress::new();
     let ran = runtime.block_on(sbx_agent::run(options, &progress));
@@ -122,8 +128,13 @@ pub fn roll_out(runtime: &tokio::runtime::Runtime, options: RunOptions, json: bo
         Err(e) => {
             if out.join(sbx_records::JOURNAL).metadata().is_ok_and(|m| m.len() > 0) {
                 match sbx_dataset::write(&out) {
-                    Ok(written) => eprintln!("sbx: kept {} rollouts in {}", written.stats.rollouts, out.display()),
-                    Err(e) => eprintln!("sbx: the journal in {} is whole, the data set is not written: {e}", out.display()),
+                    Ok(written) => {
+                        eprintln!("sbx: kept {} rollouts in {}", written.stats.rollouts, out.display())
+                    }
+                    Err(e) => eprintln!(
+                        "sbx: the journal in {} is whole, the data set is not written: {e}",
+                        out.display()
+                    ),
                 }
             }
             return Err(e.into());
@@ -133,7 +144,8 @@ pub fn roll_out(runtime: &tokio::runtime::Runtime, options: RunOptions, json: bo
         eprintln!("sbx: no rollout has ended");
         return Ok(ExitCode::from(FAILED));
     }
-    let written = sbx_dataset::write(&out).context("the journal is whole; write the data set again with `sbx dataset`")?;
+    let written = sbx_dataset::write(&out)
+        .context("the journal is whole; write the data set again with `sbx dataset`")?;
     tell(&summary, &written.stats, &out, json);
     Ok(if summary.missing() == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
@@ -148,13 +160,17 @@ fn tell(summary: &Summary, stats: &sbx_dataset::Stats, out: &Path, json: bool) {
             "stats": stats,
             "out": out,
         });
-        println!("{object}");
+        say!("{object}");
         return;
     }
     super::dataset::print_table(stats);
     super::dataset::where_to_look(out);
     if summary.missing() > 0 {
-        println!("\n{} of {} rollouts are missing or errored: run the same command again", summary.missing(), summary.total);
+        say!(
+            "\n{} of {} rollouts are missing or errored: run the same command again",
+            summary.missing(),
+            summary.total
+        );
     }
 }
 

@@ -16,7 +16,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let written = sbx_dataset::write(&args.run)?;
     if args.json {
         let files: Vec<_> = written.files.iter().map(|f| f.to_string_lossy().into_owned()).collect();
-        println!("{}", serde_json::json!({"schema": "sbx.dataset/1", "stats": written.stats, "files": files}));
+        say!("{}", serde_json::json!({"schema": "sbx.dataset/1", "stats": written.stats, "files": files}));
     } else {
         print_table(&written.stats);
         where_to_look(&args.run);
@@ -29,15 +29,15 @@ pub fn print_table(stats: &sbx_dataset::Stats) {
     let rows = stats.rows();
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in rows {
-        println!("{name:width$}  {value}");
+        say!("{name:width$}  {value}");
     }
 }
 
 /// Where the files of a run folder are.
 pub fn where_to_look(run: &Path) {
-    println!("\ndata set   {}", run.join("data").display());
-    println!("card       {}", run.join("README.md").display());
-    println!("page       {}", run.join("report.html").display());
-    println!("patches    {}", run.join("preds.json").display());
-    println!("journal    {}", run.join("journal.jsonl").display());
+    say!("\ndata set   {}", run.join("data").display());
+    say!("card       {}", run.join("README.md").display());
+    say!("page       {}", run.join("report.html").display());
+    say!("patches    {}", run.join("preds.json").display());
+    say!("journal    {}", run.join("journal.jsonl").display());
 }

@@ -75,7 +75,14 @@ fn make_repository(dir: &Path) -> anyhow::Result<()> {
         let output = Command::new("git")
             .arg("-C")
             .arg(dir)
-            .args(["-c", "user.name=demo", "-c", "user.email=demo@sbx.invalid", "-c", "init.defaultBranch=main"])
+            .args([
+                "-c",
+                "user.name=demo",
+                "-c",
+                "user.email=demo@sbx.invalid",
+                "-c",
+                "init.defaultBranch=main",
+            ])
             .args(args)
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")

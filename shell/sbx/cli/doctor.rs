@@ -34,8 +34,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let findings = [platform(), namespaces(), landlock(&host), memory(&host), processes(&host), trial()];
     let failed = findings.iter().any(|f| f.state == State::Fail);
     if args.json {
-        let object = serde_json::json!({"schema": "sbx.doctor/1", "ok": !failed, "host": host, "findings": findings});
-        println!("{}", serde_json::to_string_pretty(&object)?);
+        let object =
+            serde_json::json!({"schema": "sbx.doctor/1", "ok": !failed, "host": host, "findings": findings});
+        say!("{}", serde_json::to_string_pretty(&object)?);
     } else {
         for f in &findings {
             let state = match f.state {
@@ -43,12 +44,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 State::Warn => "warn",
                 State::Fail => "FAIL",
             };
-            println!("{state}  {:<16} {}", f.wall, f.found);
+            say!("{state}  {:<16} {}", f.wall, f.found);
             if !f.advice.is_empty() {
-                println!("      {:<16} → {}", "", f.advice);
+                say!("      {:<16} → {}", "", f.advice);
             }
         }
-        println!("{}", if failed { "the default policy cannot be enforced here" } else { "the default policy holds here" });
+        say!(
+            "{}",
+            if failed {
+                "the default policy cannot be enforced here"
+            } else {
+                "the default policy holds here"
+            }
+        );
     }
     Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
@@ -68,16 +76,31 @@ fn platform() -> Finding {
     if version >= (5, 12) {
         return finding("kernel", State::Ok, format!("Linux {release}"), "");
     }
-    finding("kernel", State::Fail, format!("Linux {release}"), "Linux 5.12 or later is needed (mount_setattr, overlay in user namespaces)")
+    finding(
+        "kernel",
+        State::Fail,
+        format!("Linux {release}"),
+        "Linux 5.12 or later is needed (mount_setattr, overlay in user namespaces)",
+    )
 }
 
 fn namespaces() -> Finding {
     let most = read("/proc/sys/user/max_user_namespaces");
     if most.as_deref() == Some("0") {
-        return finding("namespaces", State::Fail, "user.max_user_namespaces = 0", "sysctl user.max_user_namespaces=10000");
+        return finding(
+            "namespaces",
+            State::Fail,
+            "user.max_user_namespaces = 0",
+            "sysctl user.max_user_namespaces=10000",
+        );
     }
     if read("/proc/sys/kernel/unprivileged_userns_clone").as_deref() == Some("0") {
-        return finding("namespaces", State::Fail, "kernel.unprivileged_userns_clone = 0", "sysctl kernel.unprivileged_userns_clone=1");
+        return finding(
+            "namespaces",
+            State::Fail,
+            "kernel.unprivileged_userns_clone = 0",
+            "sysctl kernel.unprivileged_userns_clone=1",
+        );
     }
     if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
         let advice = "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for sbx that allows userns";
@@ -88,15 +111,30 @@ fn namespaces() -> Finding {
 
 fn landlock(host: &Host) -> Finding {
     match host.landlock {
-        0 => finding("landlock", State::Fail, "not there", "boot with lsm=landlock,… (CONFIG_SECURITY_LANDLOCK), or set missing = \"report\""),
-        abi @ 1..6 => finding("landlock", State::Warn, format!("ABI {abi}"), "Linux 6.12 or later has ABI 6: sockets and signals are scoped too"),
+        0 => finding(
+            "landlock",
+            State::Fail,
+            "not there",
+            "boot with lsm=landlock,… (CONFIG_SECURITY_LANDLOCK), or set missing = \"report\"",
+        ),
+        abi @ 1..6 => finding(
+            "landlock",
+            State::Warn,
+            format!("ABI {abi}"),
+            "Linux 6.12 or later has ABI 6: sockets and signals are scoped too",
+        ),
         abi => finding("landlock", State::Ok, format!("ABI {abi}"), ""),
     }
 }
 
 fn memory(host: &Host) -> Finding {
     match &host.cgroup.memory {
-        Some(dir) => finding("memory limit", State::Ok, format!("cgroup v{} at {}", host.cgroup.version, dir.display()), ""),
+        Some(dir) => finding(
+            "memory limit",
+            State::Ok,
+            format!("cgroup v{} at {}", host.cgroup.version, dir.display()),
+            "",
+        ),
         None => finding(
             "memory limit",
             State::Warn,
@@ -109,8 +147,15 @@ fn memory(host: &Host) -> Finding {
 fn processes(host: &Host) -> Finding {
     match &host.cgroup.pids {
         Some(_) => finding("process limit", State::Ok, format!("cgroup v{}", host.cgroup.version), ""),
-        None if host.uid != 0 => finding("process limit", State::Ok, "RLIMIT_NPROC in the user namespace", ""),
-        None => finding("process limit", State::Fail, "no writable cgroup, and RLIMIT_NPROC does not hold for root", "run as an ordinary user, or make the pids controller writable"),
+        None if host.uid != 0 => {
+            finding("process limit", State::Ok, "RLIMIT_NPROC in the user namespace", "")
+        }
+        None => finding(
+            "process limit",
+            State::Fail,
+            "no writable cgroup, and RLIMIT_NPROC does not hold for root",
+            "run as an ordinary user, or make the pids controller writable",
+        ),
     }
 }
 
@@ -126,10 +171,21 @@ fn trial() -> Finding {
         Ok((seen.stdout.text().trim().to_string(), seen.enforced))
     };
     match trial() {
-        Ok((codes, enforced)) if codes == "126 127 127" => {
-            finding("trial", State::Ok, format!("a copied program, the loader and a hidden path were stopped; enforced: {}", enforced.join(" ")), "")
-        }
-        Ok((codes, _)) => finding("trial", State::Fail, format!("exit statuses {codes}, expected 126 127 127"), "a wall does not hold: please report this"),
+        Ok((codes, enforced)) if codes == "126 127 127" => finding(
+            "trial",
+            State::Ok,
+            format!(
+                "a copied program, the loader and a hidden path were stopped; enforced: {}",
+                enforced.join(" ")
+            ),
+            "",
+        ),
+        Ok((codes, _)) => finding(
+            "trial",
+            State::Fail,
+            format!("exit statuses {codes}, expected 126 127 127"),
+            "a wall does not hold: please report this",
+        ),
         Err(e) => finding("trial", State::Fail, format!("{e:#}"), ""),
     }
 }

@@ -6,15 +6,17 @@ mod stdin;
 use super::exit_codes::SBX_FAILED;
 use super::limits::PolicyArgs;
 use anyhow::Context;
-use sbx::{Action, Observation, Shell, Stream, Workspace};
+use sbx::{Action, Observation, Outcome, Shell, Stream, Workspace};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-#[command(after_help = "Exit status: the command's own; 124 timed out; 125 sbx failed; 126 refused or not executable;\n\
-    127 not found; 128+n signal.")]
+#[command(
+    after_help = "Exit status: the command's own; 124 timed out; 125 sbx failed; 126 refused or not executable;\n\
+    127 not found; 128+n signal."
+)]
 pub struct Args {
     #[command(flatten)]
     policy: PolicyArgs,
@@ -75,9 +77,9 @@ fn exec(args: &Args) -> anyhow::Result<u8> {
     let seen = if collect { shell.act(&action)? } else { shell.act_with(&action, &mut hand_on)? };
     let done = settle(&shell, &fate, &args.workspace)?;
     if args.json {
-        println!("{}", object::render(&policy, &seen, &done)?);
+        say!("{}", object::render(&policy, &seen, &done)?);
     } else {
-        report(&seen, &done, collect)?;
+        report(&seen, &done, collect);
     }
     Ok(u8::try_from(seen.exit_code.clamp(0, 255)).unwrap_or(SBX_FAILED))
 }
@@ -114,22 +116,23 @@ fn settle(shell: &Shell, fate: &Fate, workspace: &Path) -> anyhow::Result<Settle
         }
         Fate::Patch(file) => {
             let patch = shell.changes()?.diff();
-            std::fs::write(file, patch).with_context(|| format!("writing the patch to {}", file.display()))?;
+            std::fs::write(file, patch)
+                .with_context(|| format!("writing the patch to {}", file.display()))?;
         }
     }
     Ok(settled)
 }
 
-fn report(seen: &Observation, done: &Settled, collected: bool) -> anyhow::Result<()> {
+fn report(seen: &Observation, done: &Settled, collected: bool) {
     if collected {
-        print!("{}", seen.stdout.text());
-        std::io::stdout().flush()?;
+        super::print(format_args!("{}", seen.stdout.text()));
         eprint!("{}", seen.stderr.text());
     }
     for limit in seen.limits_hit.iter().filter(|l| *l != "output" || collected) {
         eprintln!("sbx: limit reached: {limit}");
     }
-    for denied in &seen.denied {
+    // A refusal's reason is on stderr already.
+    for denied in seen.denied.iter().filter(|_| seen.outcome != Outcome::Refused) {
         eprintln!("sbx: {}: {}", denied.what, denied.hint);
     }
     for (path, why) in &done.withheld {
@@ -138,5 +141,4 @@ fn report(seen: &Observation, done: &Settled, collected: bool) -> anyhow::Result
     if !seen.missing.is_empty() {
         eprintln!("sbx: walls missing: {}", seen.missing.join(", "));
     }
-    Ok(())
 }

@@ -33,6 +33,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let log = std::fs::read(&args.log).with_context(|| args.log.display().to_string())?;
     let statuses = reader(sbx_tasks::log::test_output(&String::from_utf8_lossy(&log)));
     let report = sbx_tasks::grade(instance, &statuses);
-    println!("{}", serde_json::to_string_pretty(&report)?);
+    say!("{}", serde_json::to_string_pretty(&report)?);
     Ok(if report.resolved { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

@@ -1,5 +1,10 @@
 //! The command line: one file a subcommand, and this table.
 
+/// `println!` that survives a closed stdout.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::print(format_args!("{}\n", format_args!($($text)*))) };
+}
+
 mod agent;
 mod completions;
 mod dataset;
@@ -16,7 +21,11 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "sbx", version, about = "Confined bash for coding agents: a sandbox in milliseconds, rollouts, datasets")]
+#[command(
+    name = "sbx",
+    version,
+    about = "Confined bash for coding agents: a sandbox in milliseconds, rollouts, datasets"
+)]
 #[command(after_help = "First time here: `sbx demo`. What this machine can enforce: `sbx doctor`.")]
 struct Cli {
     #[command(subcommand)]
@@ -72,5 +81,17 @@ pub fn main() -> ExitCode {
             eprintln!("sbx: {e:#}");
             ExitCode::from(exit_codes::FAILED)
         }
+    }
+}
+
+/// Writes to stdout. A reader that went away (`| head`) has seen enough; any other failure ends the program.
+fn print(text: std::fmt::Arguments<'_>) {
+    use std::io::{ErrorKind, Write};
+    let mut out = std::io::stdout().lock();
+    if let Err(e) = out.write_fmt(text).and_then(|()| out.flush())
+        && e.kind() != ErrorKind::BrokenPipe
+    {
+        eprintln!("sbx: stdout: {e}");
+        std::process::exit(i32::from(exit_codes::SBX_FAILED));
     }
 }

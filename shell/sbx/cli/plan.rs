@@ -29,19 +29,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             "absent": view.absent,
             "plan": plan,
         });
-        println!("{}", serde_json::to_string_pretty(&object)?);
+        say!("{}", serde_json::to_string_pretty(&object)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("policy {} ({})", policy.name, &policy.sha256()[..12]);
+    say!("policy {} ({})", policy.name, &policy.sha256()[..12]);
     for (i, step) in plan.steps.iter().enumerate() {
-        println!("{i:4}  {step}");
+        say!("{i:4}  {step}");
     }
-    println!("enforced: {}", plan.enforced.join(", "));
+    say!("enforced: {}", plan.enforced.join(", "));
     if !plan.missing.is_empty() {
-        println!("missing: {}", plan.missing.join(", "));
+        say!("missing: {}", plan.missing.join(", "));
     }
     if !view.absent.is_empty() {
-        println!("allowed, but not on this host: {}", view.absent.join(", "));
+        say!("allowed, but not on this host: {}", view.absent.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -39,12 +39,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Check { policies } => Ok(check(policies)),
         Command::Show { policy } => {
-            println!("{}", serde_json::to_string_pretty(&Policy::named(&policy)?)?);
+            say!("{}", serde_json::to_string_pretty(&Policy::named(&policy)?)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::List => {
             for (name, _) in PRESETS {
-                println!("{name:<10} {}", Policy::preset(name)?.about);
+                say!("{name:<10} {}", Policy::preset(name)?.about);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -53,7 +53,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn check(names: Vec<String>) -> ExitCode {
-    let names = if names.is_empty() { PRESETS.iter().map(|(n, _)| (*n).to_string()).collect() } else { names };
+    let names =
+        if names.is_empty() { PRESETS.iter().map(|(n, _)| (*n).to_string()).collect() } else { names };
     let mut failed = false;
     for name in names {
         let faults = match Policy::named(&name) {
@@ -61,7 +62,7 @@ fn check(names: Vec<String>) -> ExitCode {
             Err(e) => vec![e.to_string()],
         };
         if faults.is_empty() {
-            println!("{name}: ok");
+            say!("{name}: ok");
         }
         for fault in &faults {
             eprintln!("{fault}");
@@ -93,21 +94,23 @@ fn reasons(policy: &Policy, script: &str) -> Vec<String> {
         Verdict::Unread(why) => vec![format!("cannot be read: {why}")],
         _ => Vec::new(),
     };
-    reasons.extend(sbx::outside(policy, script).into_iter().map(|d| format!("{}: not allowed by {}", d.what, d.rule)));
+    reasons.extend(
+        sbx::outside(policy, script).into_iter().map(|d| format!("{}: not allowed by {}", d.what, d.rule)),
+    );
     reasons
 }
 
 fn explain(policy: &Policy, script: &str) -> anyhow::Result<ExitCode> {
     let reasons = reasons(policy, script);
     if reasons.is_empty() {
-        println!("allowed by {}", policy.name);
+        say!("allowed by {}", policy.name);
         return Ok(ExitCode::SUCCESS);
     }
     for reason in &reasons {
-        println!("{reason}");
+        say!("{reason}");
     }
     for denied in sbx::outside(policy, script) {
-        println!("to allow it: loosens = [\"commands.allow\"] and [commands] allow = [{:?}]", denied.what);
+        say!("to allow it: loosens = [\"commands.allow\"] and [commands] allow = [{:?}]", denied.what);
     }
     Ok(ExitCode::from(FAILED))
 }

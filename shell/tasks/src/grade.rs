@@ -52,7 +52,10 @@ impl Grade {
     fn of(tests: &[String], statuses: &Statuses) -> Grade {
         let passed = |name: &&String| statuses.get(*name) == Some(&Status::Passed);
         let (success, failure) = tests.iter().partition::<Vec<&String>, _>(passed);
-        Grade { success: success.into_iter().cloned().collect(), failure: failure.into_iter().cloned().collect() }
+        Grade {
+            success: success.into_iter().cloned().collect(),
+            failure: failure.into_iter().cloned().collect(),
+        }
     }
 
     fn share(&self) -> f64 {
@@ -104,7 +107,11 @@ mod tests {
             (vec![], Resolution::No),
         ] {
             let report = report(&log);
-            assert_eq!((report.resolution, report.resolved), (expected, expected == Resolution::Full), "{log:?}");
+            assert_eq!(
+                (report.resolution, report.resolved),
+                (expected, expected == Resolution::Full),
+                "{log:?}"
+            );
         }
     }
 }

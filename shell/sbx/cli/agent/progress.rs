@@ -54,7 +54,14 @@ fn listen(wish: &Arc<AtomicU8>) {
     std::thread::spawn(move || {
         for _ in signals.forever() {
             let before = wish.fetch_add(1, Ordering::Relaxed);
-            eprintln!("sbx: {}", if before == 0 { "no new rollouts; waiting for the running ones (again: end them)" } else { "ending" });
+            eprintln!(
+                "sbx: {}",
+                if before == 0 {
+                    "no new rollouts; waiting for the running ones (again: end them)"
+                } else {
+                    "ending"
+                }
+            );
         }
     });
 }
@@ -75,7 +82,9 @@ impl Watch for Progress {
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
         self.bar.reset_eta();
-        if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} rollouts  {per_sec}  ETA {eta}  {msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:32} {pos}/{len} rollouts  {per_sec}  ETA {eta}  {msg}")
+        {
             self.bar.set_style(style);
         }
         self.bar.enable_steady_tick(Duration::from_millis(250));
@@ -92,7 +101,10 @@ impl Watch for Progress {
         self.bar.inc(1);
         self.bar.set_message(format!("{submitted} submitted"));
         if rollout.exit_status == ExitStatus::Errored {
-            let text = format!("{} #{} errored: {}", rollout.instance_id, rollout.rollout, rollout.exit_status_detail);
+            let text = format!(
+                "{} #{} errored: {}",
+                rollout.instance_id, rollout.rollout, rollout.exit_status_detail
+            );
             if self.plain {
                 eprintln!("{text}");
             } else {

@@ -65,7 +65,11 @@ pub fn render(policy: &Policy, seen: &Observation, done: &Settled) -> serde_json
         denied: &seen.denied,
         changes: ChangesObject {
             committed: done.committed.iter().map(text).collect(),
-            withheld: done.withheld.iter().map(|(p, why)| Withheld { path: text(p), why: why.clone() }).collect(),
+            withheld: done
+                .withheld
+                .iter()
+                .map(|(p, why)| Withheld { path: text(p), why: why.clone() })
+                .collect(),
         },
         enforced: &seen.enforced,
         missing: &seen.missing,

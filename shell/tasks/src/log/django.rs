@@ -38,7 +38,9 @@ mod tests {
 
     #[test]
     fn lines_with_and_without_docstrings_are_read() {
-        let found = read("test_a (m.C) ... ok\ntest_b (m.C)\nDoes b. ... FAIL\ntest_c (m.C) ... skipped 'no'\nERROR: test_d (m.C)\n");
+        let found = read(
+            "test_a (m.C) ... ok\ntest_b (m.C)\nDoes b. ... FAIL\ntest_c (m.C) ... skipped 'no'\nERROR: test_d (m.C)\n",
+        );
         assert_eq!(found["test_a (m.C)"], Status::Passed);
         assert_eq!(found["test_b (m.C)"], Status::Failed);
         assert_eq!(found["test_c (m.C)"], Status::Skipped);

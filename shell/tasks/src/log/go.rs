@@ -5,7 +5,9 @@ use super::{Status, Statuses};
 pub(super) fn read(log: &str) -> Statuses {
     let mut found = Statuses::new();
     for line in log.lines() {
-        let Some((kind, rest)) = line.trim().strip_prefix("--- ").and_then(|l| l.split_once(": ")) else { continue };
+        let Some((kind, rest)) = line.trim().strip_prefix("--- ").and_then(|l| l.split_once(": ")) else {
+            continue;
+        };
         let status = match kind {
             "PASS" => Status::Passed,
             "FAIL" => Status::Failed,
@@ -23,7 +25,8 @@ mod tests {
 
     #[test]
     fn subtests_are_read_by_their_full_name() {
-        let found = read("=== RUN TestA\n--- FAIL: TestA (0.01s)\n    --- PASS: TestA/sub (0.00s)\nok pkg 0.1s\n");
+        let found =
+            read("=== RUN TestA\n--- FAIL: TestA (0.01s)\n    --- PASS: TestA/sub (0.00s)\nok pkg 0.1s\n");
         assert_eq!((found["TestA"], found["TestA/sub"], found.len()), (Status::Failed, Status::Passed, 2));
     }
 }

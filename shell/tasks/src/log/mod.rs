@@ -51,7 +51,10 @@ mod tests {
 
     #[test]
     fn only_what_lies_between_the_markers_counts() {
-        assert_eq!(test_output("a\n+ : '>>>>> Start Test Output'\nb\n+ : '>>>>> End Test Output'\nc"), "'\nb\n+ : '");
+        assert_eq!(
+            test_output("a\n+ : '>>>>> Start Test Output'\nb\n+ : '>>>>> End Test Output'\nc"),
+            "'\nb\n+ : '"
+        );
         assert_eq!(test_output("a"), "a");
     }
 }
