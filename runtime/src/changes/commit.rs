@@ -1,16 +1,14 @@
 //! The filtering commit: the agent's changes, applied to the real directory, but for what could harm its owner.
 
-use super::walk::{What, open_file, open_parent};
-use super::{Changes, walk};
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, renameat, statat,
-    symlinkat, unlinkat,
-};
-use rustix::io::Errno;
+use super::Changes;
+use super::danger::{self, is_beneath};
+use super::layer::{Layer, same_bytes};
+use super::real::{Real, Result};
+use super::walk::{Node, What};
+use rustix::fs::{FileType, Stat};
+use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct Commit {
     /// Paths that were written or removed, relative to the workspace.
     pub committed: Vec<PathBuf>,
-    /// Paths that were not.
+    /// Paths that were not, or not wholly. A directory stands for all that is in it.
     pub withheld: Vec<Withheld>,
 }
 
@@ -32,209 +30,207 @@ pub struct Withheld {
     pub why: String,
 }
 
-/// Directories and files of `.git` that make git run a program or look elsewhere.
-const GIT_CODE: [&[u8]; 6] =
-    [b"hooks", b"config", b"config.worktree", b"info/attributes", b"modules", b"commondir"];
+const PRIVILEGED: u32 = 0o6000;
 
 pub(super) fn commit(changes: &Changes, real: &Path) -> io::Result<Commit> {
-    let mut done = Commit::default();
-    let Some(upper) = &changes.upper else { return Ok(done) };
-    let top = openat(CWD, real, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let Some(upper) = &changes.upper else { return Ok(Commit::default()) };
+    let real = Real::open(real)?;
+    let mut work = Work {
+        upper,
+        real: &real,
+        index: changes.index(),
+        covered: None,
+        modes: Vec::new(),
+        done: Commit::default(),
+    };
     let mut skip: Option<&[u8]> = None;
     for node in &changes.nodes {
-        if skip.is_some_and(|dir| beneath(dir, &node.path)) {
+        if skip.is_some_and(|dir| is_beneath(dir, &node.path)) {
             continue;
+        }
+        if work.covered.is_some_and(|dir| !is_beneath(dir, &node.path)) {
+            work.covered = None;
         }
         let path = PathBuf::from(OsStr::from_bytes(&node.path));
-        if let Some(why) = forbidden(&node.path) {
-            // A directory is named once, not with all that is in it.
-            if matches!(node.what, What::Directory { .. }) {
-                skip = Some(&node.path);
-                if node.path.split(|b| *b == b'/').next() == Some(b".git") && exists(&top, &node.path) {
-                    // Copied up because something below it was touched: the files below are named.
-                    skip = None;
-                    continue;
-                }
-            }
-            done.withheld.push(Withheld { path, why: why.into() });
-            continue;
-        }
-        match apply(upper, &top, node) {
-            Ok(true) => done.committed.push(path),
+        match work.take(node) {
+            Ok(true) => work.done.committed.push(path),
             Ok(false) => {}
             Err(why) => {
                 if matches!(node.what, What::Directory { .. }) {
                     skip = Some(&node.path);
                 }
-                done.withheld.push(Withheld { path, why });
+                work.done.withheld.push(Withheld { path, why });
             }
         }
     }
-    Ok(done)
+    work.settle_modes();
+    Ok(work.done)
 }
 
-fn beneath(dir: &[u8], path: &[u8]) -> bool {
-    path.len() > dir.len() && path.starts_with(dir) && path[dir.len()] == b'/'
+struct Work<'a> {
+    upper: &'a Layer,
+    real: &'a Real,
+    index: HashMap<&'a [u8], &'a Node>,
+    /// The outermost opaque directory that the walk is in: nothing that was there before shows through.
+    covered: Option<&'a [u8]>,
+    /// Modes of directories: set last, since a directory may be closed to writing.
+    modes: Vec<(&'a [u8], u32)>,
+    done: Commit,
 }
 
-/// Why a path may not be written, whatever it holds.
-fn forbidden(path: &[u8]) -> Option<&'static str> {
-    let parts: Vec<&[u8]> = path.split(|b| *b == b'/').collect();
-    let is_git = |part: &&[u8]| part.eq_ignore_ascii_case(b".git");
-    let at = parts.iter().position(is_git)?;
-    if at > 0 {
-        return Some("a git directory inside the workspace could run code in later git commands");
-    }
-    if parts.len() == 1 {
-        return None;
-    }
-    let rest = &path[5..];
-    let code = GIT_CODE
-        .iter()
-        .any(|code| rest.eq_ignore_ascii_case(code) || beneath(code, &rest.to_ascii_lowercase()));
-    code.then_some("git would run or follow what it says")
-}
-
-/// Applies one node; false when there was nothing to do.
-fn apply(upper: &OwnedFd, top: &OwnedFd, node: &walk::Node) -> Result<bool, String> {
-    let fault = |e: io::Error| e.to_string();
-    let (dir, name) = real_parent(top, &node.path).map_err(fault)?;
-    let name = OsStr::from_bytes(&name);
-    let there = match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Some(FileType::from_raw_mode(stat.st_mode)),
-        Err(Errno::NOENT) => None,
-        Err(e) => return Err(e.to_string()),
-    };
-    match &node.what {
-        What::Special(what) => Err(format!("{what} is not taken out of the sandbox")),
-        What::Whiteout => {
-            if node.path == b".git" {
-                return Err("the repository itself is not removed".into());
-            }
-            remove(&dir, name, there).map_err(fault)
+impl<'a> Work<'a> {
+    /// Applies one node; false when there was nothing to do, and the reason when it is withheld.
+    fn take(&mut self, node: &'a Node) -> Result<bool> {
+        let path = node.path.as_slice();
+        // A directory that is gone, and that nobody brought back, holds nothing to compare or remove.
+        let there = self.real.stat(path)?;
+        if danger::is_git(path) {
+            self.allow_repository(node, there.as_ref())?;
         }
-        What::Directory { opaque } => {
-            if *opaque && there.is_some() {
-                remove(&dir, name, there).map_err(fault)?;
-            } else if there.is_some_and(|t| t == FileType::Directory) {
-                return Ok(false);
-            } else {
-                remove(&dir, name, there).map_err(fault)?;
-            }
-            mkdirat(&dir, name, Mode::from_raw_mode(0o755)).map_err(|e| e.to_string())?;
-            Ok(true)
+        let (index, real) = (&self.index, self.real);
+        let mut exists = |path: &[u8]| match index.get(path) {
+            Some(node) => node.what != What::Whiteout,
+            None => real.stat(path).is_ok_and(|there| there.is_some()),
+        };
+        if let Some(why) = danger::name(path, &mut exists) {
+            let is_directory = there.as_ref().is_some_and(|s| kind(s) == FileType::Directory);
+            return match node.what {
+                // Copied up because something below it was touched: what lies below is named.
+                What::Directory { opaque: false } if is_directory => Ok(false),
+                What::File | What::Link if self.is_same(node, there.as_ref()) => Ok(false),
+                _ => Err(why.into()),
+            };
         }
-        What::Link => {
-            let (from, base) = open_parent(upper.as_fd(), &node.path).map_err(fault)?;
-            let target = rustix::fs::readlinkat(&from, OsStr::from_bytes(&base), Vec::new())
-                .map_err(|e| e.to_string())?;
-            if !stays_inside(&node.path, target.as_bytes()) {
-                return Err(format!(
-                    "a link that leads out of the workspace, to {}",
-                    target.to_string_lossy()
-                ));
-            }
-            if there == Some(FileType::Symlink)
-                && rustix::fs::readlinkat(&dir, name, Vec::new()).is_ok_and(|old| old == target)
-            {
-                return Ok(false);
-            }
-            remove(&dir, name, there).map_err(fault)?;
-            symlinkat(&target, &dir, name).map_err(|e| e.to_string())?;
-            Ok(true)
-        }
-        What::File { executable, privileged } => {
-            if *privileged {
-                return Err("a set-user-id or set-group-id file".into());
-            }
-            if there == Some(FileType::Directory) {
-                remove(&dir, name, there).map_err(fault)?;
-            }
-            copy(upper, node, &dir, name, *executable).map_err(fault)
+        match node.what {
+            What::Special(what) => Err(format!("{what} is not taken out of the sandbox")),
+            What::Whiteout => self.real.remove(path),
+            What::Directory { opaque } => self.directory(node, opaque, there.as_ref()),
+            What::Link => self.link(node, there.as_ref()),
+            What::File => self.file(node, there.as_ref()),
         }
     }
-}
 
-/// Opens the real directory of a path: beneath the workspace and through no link, whatever was planted there.
-fn real_parent(top: &OwnedFd, path: &[u8]) -> io::Result<(OwnedFd, Vec<u8>)> {
-    let at = path.iter().rposition(|b| *b == b'/');
-    let (parent, name) = at.map_or((&b"."[..], path), |i| (&path[..i], &path[i + 1..]));
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let dir = openat2(top, OsStr::from_bytes(parent), flags, Mode::empty(), resolve)?;
-    Ok((dir, name.to_vec()))
-}
-
-/// Writes beside the file and renames: a reader sees the old or the new one, and a link is replaced, never followed.
-fn copy(
-    upper: &OwnedFd,
-    node: &walk::Node,
-    dir: &OwnedFd,
-    name: &OsStr,
-    executable: bool,
-) -> io::Result<bool> {
-    let mut from = File::from(open_file(upper, &node.path)?);
-    let temporary = format!(".sbx-commit-{}", std::process::id());
-    let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let written = (|| {
-        let mut to = File::from(openat(dir, temporary.as_str(), flags, mode)?);
-        io::copy(&mut from, &mut to)?;
-        renameat(dir, temporary.as_str(), dir, name)?;
-        Ok(true)
-    })();
-    if written.is_err() {
-        let _ = unlinkat(dir, temporary.as_str(), AtFlags::empty());
+    /// The repository itself stays: its hooks and configuration are its owner's, and so is its history.
+    fn allow_repository(&self, node: &Node, there: Option<&Stat>) -> Result<()> {
+        let is_directory = there.is_some_and(|s| kind(s) == FileType::Directory);
+        match node.what {
+            What::Directory { opaque: false } if there.is_none() || is_directory => Ok(()),
+            What::Directory { opaque: true } if there.is_none() => Ok(()),
+            What::File if self.is_same(node, there) => Ok(()),
+            What::Whiteout => Err("the repository itself is not removed".into()),
+            What::Directory { .. } => Err("the repository itself is not replaced".into()),
+            _ => Err("a .git that is no directory leads git elsewhere".into()),
+        }
     }
-    written
-}
 
-fn exists(top: &OwnedFd, path: &[u8]) -> bool {
-    statat(top, OsStr::from_bytes(path), AtFlags::SYMLINK_NOFOLLOW).is_ok()
-}
-
-/// Removes what is there, directories with all that they hold; false when there was nothing.
-fn remove(dir: &OwnedFd, name: &OsStr, there: Option<FileType>) -> io::Result<bool> {
-    match there {
-        None => Ok(false),
-        Some(FileType::Directory) => {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let child = openat(dir, name, flags, Mode::empty())?;
-            for entry in rustix::fs::Dir::read_from(&child)? {
-                let entry = entry?;
-                let inner = entry.file_name();
-                if inner == c"." || inner == c".." {
-                    continue;
+    fn directory(&mut self, node: &'a Node, opaque: bool, there: Option<&Stat>) -> Result<bool> {
+        let path = node.path.as_slice();
+        let covered = opaque || self.covered.is_some();
+        if opaque && self.covered.is_none() {
+            self.covered = Some(path);
+        }
+        match there {
+            Some(stat) if kind(stat) == FileType::Directory => {
+                if covered {
+                    self.clear(path)?;
                 }
-                let stat = statat(&child, inner, AtFlags::SYMLINK_NOFOLLOW)?;
-                let kind = FileType::from_raw_mode(stat.st_mode);
-                remove(&child, OsStr::from_bytes(inner.to_bytes()), Some(kind))?;
+                if stat.st_mode & 0o777 == node.mode & 0o777 {
+                    return Ok(false);
+                }
             }
-            unlinkat(dir, name, AtFlags::REMOVEDIR)?;
-            Ok(true)
+            // The agent saw a directory here. In the place of a file or link, it would have left an opaque one.
+            Some(_) if !covered => return Err("it was replaced by a link or a file meanwhile".into()),
+            other => {
+                if other.is_some() {
+                    self.real.remove(path)?;
+                }
+                self.real.make_directory(path)?;
+            }
         }
-        Some(_) => {
-            unlinkat(dir, name, AtFlags::empty())?;
-            Ok(true)
+        self.modes.push((path, node.mode));
+        Ok(true)
+    }
+
+    /// Removes what lies in a directory that the agent made anew, but for what it put there.
+    fn clear(&mut self, dir: &[u8]) -> Result<()> {
+        for name in self.real.names(dir)? {
+            let path = [dir, b"/", name.as_bytes()].concat();
+            if self.index.contains_key(path.as_slice()) {
+                continue;
+            }
+            match danger::name(&path, &mut |_| false) {
+                None => drop(self.real.remove(&path)?),
+                Some(why) => {
+                    let path = PathBuf::from(OsStr::from_bytes(&path));
+                    self.done.withheld.push(Withheld { path, why: why.into() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&self, node: &Node, there: Option<&Stat>) -> Result<bool> {
+        if self.is_same(node, there) {
+            return Ok(false);
+        }
+        let path = node.path.as_slice();
+        let target = self.upper.link(path).map_err(|e| e.to_string())?;
+        if path.split(|b| *b == b'/').next().is_some_and(danger::is_git) {
+            return Err("a link in the repository leads git elsewhere".into());
+        }
+        if let Some(why) = danger::link(path, &target) {
+            return Err(why);
+        }
+        self.real.remove(path)?;
+        self.real.make_link(path, &target)?;
+        Ok(true)
+    }
+
+    fn file(&mut self, node: &Node, there: Option<&Stat>) -> Result<bool> {
+        if self.is_same(node, there) {
+            return Ok(false);
+        }
+        let path = node.path.as_slice();
+        let mut from = self.upper.file(path).map_err(|e| e.to_string())?;
+        if there.is_some_and(|s| kind(s) == FileType::Directory) {
+            self.real.remove(path)?;
+        }
+        self.real.write(path, &mut from, node.mode & 0o777, there)?;
+        if node.mode & PRIVILEGED != 0 {
+            let why = "its set-user-id and set-group-id bits; the file itself was committed".into();
+            self.done.withheld.push(Withheld { path: PathBuf::from(OsStr::from_bytes(path)), why });
+        }
+        Ok(true)
+    }
+
+    /// Whether the real path already is what the agent has: it was touched, or an earlier commit wrote it.
+    fn is_same(&self, node: &Node, there: Option<&Stat>) -> bool {
+        let Some(there) = there else { return false };
+        let path = node.path.as_slice();
+        match (node.what, kind(there)) {
+            (What::Link, FileType::Symlink) => {
+                matches!((self.upper.link(path), self.real.link(path)), (Ok(a), Ok(b)) if a == b)
+            }
+            (What::File, FileType::RegularFile) if there.st_mode & 0o7777 == node.mode => {
+                let (Ok(mut new), Ok(mut old)) = (self.upper.file(path), self.real.file(path)) else {
+                    return false;
+                };
+                same_bytes(&mut new, &mut old)
+            }
+            _ => false,
+        }
+    }
+
+    fn settle_modes(&mut self) {
+        for (path, mode) in std::mem::take(&mut self.modes).into_iter().rev() {
+            if let Err(why) = self.real.set_mode(path, mode) {
+                let path = PathBuf::from(OsStr::from_bytes(path));
+                self.done.withheld.push(Withheld { path, why: format!("its mode: {why}") });
+            }
         }
     }
 }
 
-/// Whether a link at `path` to `target` stays in the workspace, read as text: relative, and never above the top.
-fn stays_inside(path: &[u8], target: &[u8]) -> bool {
-    if target.is_empty() || target[0] == b'/' {
-        return false;
-    }
-    let mut depth = path.iter().filter(|b| **b == b'/').count();
-    for part in target.split(|b| *b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." if depth == 0 => return false,
-            b".." => depth -= 1,
-            // Into the repository: git would read what the agent wrote elsewhere.
-            b".git" => return false,
-            _ => depth += 1,
-        }
-    }
-    true
+fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
 }

@@ -1,10 +1,10 @@
 //! Which new files `git add -A` would leave out: those that a `.gitignore` names. Files that were there before count as
 //! tracked.
 
+use super::Changes;
 use super::layer::{Layer, split};
 use super::version;
 use super::walk::{Node, What};
-use super::Changes;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -111,7 +111,8 @@ impl Layer {
             Err(Errno::ACCESS) if self.owned => {
                 // The mode is changed through a descriptor, so that it is the inode looked at and not another one that
                 // took its name meanwhile.
-                let held = openat(at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+                let held =
+                    openat(at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
                 let stat = fstat(&held)?;
                 let kind = FileType::from_raw_mode(stat.st_mode);
                 if !matches!(kind, FileType::RegularFile | FileType::Directory) {

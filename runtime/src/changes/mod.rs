@@ -9,18 +9,19 @@ mod danger;
 mod ignored;
 mod layer;
 mod patch;
+mod real;
 mod version;
 mod walk;
 
 pub use commit::{Commit, Withheld};
 
+use layer::{Layer, Side, same_bytes};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use layer::{Layer, Side, same_bytes};
 use version::Budget;
 use walk::{Node, What};
 
@@ -110,13 +111,13 @@ impl Changes {
     pub fn try_diff(&self) -> io::Result<Vec<u8>> {
         let Some(upper) = &self.upper else { return Ok(Vec::new()) };
         let lower = Layer::lower(&self.lower)?;
-        let (mut out, mut budget) = (Vec::new(), Budget::default());
+        let (mut patch, mut budget) = (patch::Patch::default(), Budget::default());
         for (path, pair) in self.pairs()? {
             let old = pair.old.map(|side| version::read(&lower, &path, side, &mut budget));
             let new = pair.new.map(|side| version::read(upper, &path, side, &mut budget));
-            patch::write(&mut out, &path, old.as_ref(), new.as_ref());
+            patch.add(&path, old.as_ref(), new.as_ref());
         }
-        Ok(out)
+        Ok(patch.into_bytes())
     }
 
     /// As [`Changes::try_diff`], but nothing at all when a directory cannot be read.

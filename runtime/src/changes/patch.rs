@@ -2,7 +2,7 @@
 //! git may choose a delta.
 
 use super::version::Version;
-use imara_diff::{Algorithm, Diff, InternedInput};
+use imara_diff::{Algorithm, Diff, Hunk, InternedInput};
 use std::io::Write;
 
 /// Lines of context around a change.
@@ -10,20 +10,46 @@ const CONTEXT: u32 = 3;
 /// Longest line after `@@ … @@`, in bytes.
 const FUNCTION_BYTES: usize = 80;
 
-pub(super) fn write(out: &mut Vec<u8>, path: &[u8], old: Option<&Version>, new: Option<&Version>) {
-    match (old, new) {
-        (Some(old), Some(new)) if old.is_link() != new.is_link() => {
-            // A file that became a link, or a link a file: git deletes one and adds the other.
-            section(out, path, Some(old), None);
-            section(out, path, None, Some(new));
+/// Pairs of equal lines that one patch may compare; the time that Myers' algorithm takes grows with them. Two files of
+/// 100,000 lines, each line one of fifty, have 200 million and take some seconds.
+const MAX_PAIRS: u64 = 500_000_000;
+
+/// A patch that is being written.
+#[derive(Debug)]
+pub(super) struct Patch {
+    out: Vec<u8>,
+    /// Pairs that may still be compared. Files beyond are replaced as a whole.
+    pairs: u64,
+}
+
+impl Default for Patch {
+    fn default() -> Patch {
+        Patch { out: Vec::new(), pairs: MAX_PAIRS }
+    }
+}
+
+impl Patch {
+    /// Appends what happened to one path.
+    pub(super) fn add(&mut self, path: &[u8], old: Option<&Version>, new: Option<&Version>) {
+        match (old, new) {
+            (Some(old), Some(new)) if old.is_link() != new.is_link() => {
+                // A file that became a link, or a link a file: git deletes one and adds the other.
+                section(self, path, Some(old), None);
+                section(self, path, None, Some(new));
+            }
+            (old, new) => section(self, path, old, new),
         }
-        (old, new) => section(out, path, old, new),
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.out
     }
 }
 
 const NO_BLOB: &str = "0000000000000000000000000000000000000000";
 
-fn section(out: &mut Vec<u8>, path: &[u8], old: Option<&Version>, new: Option<&Version>) {
+fn section(patch: &mut Patch, path: &[u8], old: Option<&Version>, new: Option<&Version>) {
+    let out = &mut patch.out;
     let (a, b) = (quote(b"a/", path), quote(b"b/", path));
     line(out, &[b"diff --git ", &a, b" ", &b]);
     match (old, new) {
@@ -62,7 +88,7 @@ fn section(out: &mut Vec<u8>, path: &[u8], old: Option<&Version>, new: Option<&V
         literal(out, after);
         literal(out, before);
     } else {
-        text(out, path, before, after, [&from, &to]);
+        text(patch, path, before, after, [&from, &to]);
     }
 }
 
@@ -100,13 +126,12 @@ fn quote(prefix: &[u8], path: &[u8]) -> Vec<u8> {
     out
 }
 
-fn text(out: &mut Vec<u8>, path: &[u8], before: &[u8], after: &[u8], [from, to]: [&[u8]; 2]) {
+fn text(patch: &mut Patch, path: &[u8], before: &[u8], after: &[u8], [from, to]: [&[u8]; 2]) {
     let input = InternedInput::new(before, after);
-    let mut diff = Diff::compute(Algorithm::Myers, &input);
-    diff.postprocess_lines(&input);
+    let hunks = hunks(&input, &mut patch.pairs);
+    let out = &mut patch.out;
     let old: Vec<&[u8]> = input.before.iter().map(|t| input.interner[*t]).collect();
     let new: Vec<&[u8]> = input.after.iter().map(|t| input.interner[*t]).collect();
-    let hunks: Vec<_> = diff.hunks().collect();
     // A name with a blank ends with a tab, so that patch(1) finds its end.
     let tab: &[u8] = if path.contains(&b' ') { b"\t" } else { b"" };
     if !hunks.is_empty() {
@@ -142,6 +167,25 @@ fn text(out: &mut Vec<u8>, path: &[u8], before: &[u8], after: &[u8], [from, to]:
         lines(out, b' ', &old[here as usize..stop as usize]);
         at = end;
     }
+}
+
+/// Where the lines differ: as git finds it, or, beyond what may be compared, from the first to the last difference.
+fn hunks(input: &InternedInput<&[u8]>, allowed: &mut u64) -> Vec<Hunk> {
+    let (before, after) = (&input.before, &input.after);
+    let head = before.iter().zip(after).take_while(|(a, b)| a == b).count();
+    let most = before.len().min(after.len()) - head;
+    let tail = before.iter().rev().zip(after.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
+    let (ends, starts) = ([before.len() - tail, after.len() - tail], head as u32);
+    let mut counts = vec![0u64; input.interner.num_tokens() as usize];
+    before[head..ends[0]].iter().for_each(|token| counts[token.0 as usize] += 1);
+    let pairs = after[head..ends[1]].iter().map(|token| counts[token.0 as usize]).sum::<u64>();
+    let Some(rest) = allowed.checked_sub(pairs) else {
+        return vec![Hunk { before: starts..ends[0] as u32, after: starts..ends[1] as u32 }];
+    };
+    *allowed = rest;
+    let mut diff = Diff::compute(Algorithm::Myers, input);
+    diff.postprocess_lines(input);
+    diff.hunks().collect()
 }
 
 /// `start,count` from 1; an empty range names the line before it.
@@ -195,4 +239,18 @@ fn literal(out: &mut Vec<u8>, bytes: &[u8]) {
         out.push(b'\n');
     }
     out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_what_may_be_compared_a_file_is_replaced_from_the_first_to_the_last_difference() {
+        let input = InternedInput::new(&b"a\nx\nx\nx\nb\n"[..], &b"a\nx\ny\nx\nx\nz\nb\n"[..]);
+        let (mut much, mut little) = (100, 3);
+        assert_eq!(hunks(&input, &mut much).len(), 2);
+        assert_eq!(hunks(&input, &mut little), [Hunk { before: 2..4, after: 2..6 }]);
+        assert_eq!((much, little), (96, 3));
+    }
 }
