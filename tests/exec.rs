@@ -1,0 +1,152 @@
+//! The contract of `sbx exec`: exit statuses, the JSON object, changes, stdin, limits.
+
+mod world;
+
+use std::io::Write;
+use std::process::Stdio;
+use world::{World, text};
+
+#[test]
+fn the_exit_status_is_the_commands_own() {
+    let world = World::new();
+    for (args, status) in [
+        (&["--", "true"][..], 0),
+        (&["--", "false"], 1),
+        (&["-c", "exit 42"], 42),
+        (&["--shell", "exit 3"], 3),
+        (&["-c", "kill -9 $$"], 137),
+        (&["-c", "kill -TERM $$"], 143),
+        (&["--", "no-such-program"], 127),
+        (&["--", "./file.txt"], 126),
+        (&["-c", "git push"], 126),
+        (&["--timeout", "300ms", "--", "sleep", "20"], 124),
+        (&["--policy", "no-such-preset", "--", "true"], 125),
+        (&["--timeout", "9h", "--", "true"], 125),
+        (&["--workspace", "/no/such/directory", "--", "true"], 125),
+        (&["--no-such-option"], 2),
+    ] {
+        let output = world.exec(args);
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn the_object_has_every_key_of_its_schema() {
+    let world = World::new();
+    let object = world.json(&["-c", "echo out; echo err >&2; exit 7"]);
+    assert_eq!((&object["schema"], &object["outcome"]), (&"sbx.exec/1".into(), &"exited".into()));
+    assert_eq!((&object["exit_code"], &object["stdout"], &object["stderr"]), (&7.into(), &"out\n".into(), &"err\n".into()));
+    for key in ["truncated", "wall_s", "cpu_s", "max_rss_bytes", "limits_hit", "denied", "changes", "enforced", "missing", "policy", "backend"] {
+        assert!(!object[key].is_null(), "{key}");
+    }
+    for wall in ["user", "mount", "pid", "net", "seccomp", "noexec", "caps"] {
+        assert!(object["enforced"].as_array().unwrap().iter().any(|w| w == wall), "{wall}");
+    }
+    assert_eq!(object["policy"]["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn a_program_outside_the_policy_is_not_found_and_says_what_is_allowed() {
+    let world = World::new();
+    let object = world.json(&["-c", "python3 -V"]);
+    assert_eq!(object["exit_code"], 127);
+    let denied = &object["denied"][0];
+    assert_eq!((&denied["what"], &denied["rule"]), (&"python3".into(), &"commands.allow".into()));
+    assert!(denied["hint"].as_str().unwrap().lines().count() <= 3);
+}
+
+#[test]
+fn harmless_changes_are_committed_and_others_withheld() {
+    let world = World::new();
+    std::fs::create_dir_all(world.path(".git/hooks")).unwrap();
+    std::fs::write(world.path("gone"), "x").unwrap();
+    let script = "echo two > file.txt; mkdir -p a/b; echo n > a/b/new; rm gone; ln -s /etc/passwd out; echo x > .git/hooks/pre-commit";
+    let object = world.json(&["-c", script]);
+    assert_eq!(std::fs::read_to_string(world.path("file.txt")).unwrap(), "two\n");
+    assert_eq!(std::fs::read_to_string(world.path("a/b/new")).unwrap(), "n\n");
+    assert!(!world.path("gone").exists() && !world.path("out").exists() && !world.path(".git/hooks/pre-commit").exists());
+    let withheld: Vec<_> = object["changes"]["withheld"].as_array().unwrap().iter().map(|w| w["path"].as_str().unwrap()).collect();
+    assert!(withheld.contains(&"out") && withheld.contains(&".git/hooks/pre-commit"), "{withheld:?}");
+}
+
+#[test]
+fn changes_can_be_discarded_or_taken_as_a_patch() {
+    let world = World::new();
+    world.exec(&["--changes", "discard", "-c", "echo two > file.txt"]);
+    assert_eq!(std::fs::read_to_string(world.path("file.txt")).unwrap(), "one\n");
+    let patch = world.dir.path().join("p.patch");
+    world.exec(&["--changes", patch.to_str().unwrap(), "-c", "echo two > file.txt"]);
+    assert_eq!(std::fs::read_to_string(world.path("file.txt")).unwrap(), "one\n");
+    assert!(std::fs::read_to_string(&patch).unwrap().ends_with("-one\n+two\n"));
+}
+
+#[test]
+fn stdin_is_passed_through_from_pipe_and_file() {
+    let world = World::new();
+    let mut child = world.sbx().args(["exec", "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"piped").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"piped");
+    let file = std::fs::File::open(world.path("file.txt")).unwrap();
+    let output = world.sbx().args(["exec", "-c", "read line; echo got $line"]).stdin(file).output().unwrap();
+    assert_eq!(output.stdout, b"got one\n");
+}
+
+#[test]
+fn limits_that_fire_are_named_and_output_so_far_is_kept() {
+    let world = World::new();
+    let object = world.json(&["--timeout", "500ms", "-c", "echo before; sleep 20"]);
+    assert_eq!((&object["outcome"], &object["stdout"], &object["limits_hit"][0]), (&"timed_out".into(), &"before\n".into(), &"time".into()));
+    let object = world.json(&["--output", "1 KiB", "-c", "seq 1 100000"]);
+    assert!(object["stdout"].as_str().unwrap().len() < 1200 && object["stdout"].as_str().unwrap().ends_with("\n100000\n"));
+    assert!(object["truncated"]["stdout_bytes"].as_u64().unwrap() > 500_000);
+    let object = world.json(&["--memory", "64 MiB", "-c", "x=a; while :; do x=$x$x; done"]);
+    assert_ne!(object["exit_code"], 0, "{object}");
+    let object = world.json(&["--processes", "8", "-c", "for i in $(seq 20); do sleep 5 & done; wait"]);
+    assert!(object["stderr"].as_str().unwrap().contains("Resource temporarily unavailable"), "{object}");
+}
+
+#[test]
+fn long_scripts_and_arguments_and_binary_output_pass() {
+    let world = World::new();
+    let script = format!("x={}; echo ${{#x}}", "a".repeat(300_000));
+    let mut child = world.sbx().args(["exec", "--", "bash", "-s"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(script.as_bytes()).unwrap();
+    drop(stdin);
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"300000\n");
+    let many: Vec<String> = (0..16).map(|_| "b".repeat(64 << 10)).collect();
+    let mut args = vec!["-c", "true", "--"];
+    args.clear();
+    args.extend(["--", "bash", "-c", "echo $# ${#1}", "x"]);
+    args.extend(many.iter().map(String::as_str));
+    assert_eq!(world.exec(&args).stdout, b"16 65536\n");
+    assert_eq!(world.exec(&["-c", "printf '\\377\\000\\n'"]).stdout, b"\xff\x00\n");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure_of_ours() {
+    let world = World::new();
+    for json in [&["exec", "-c", "seq 1 300000"][..], &["exec", "--json", "-c", "seq 1 300000"]] {
+        let mut child = world.sbx().args(json).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_policy_file_with_a_mistake_names_file_line_and_key() {
+    let world = World::new();
+    let policy = world.dir.path().join("mine.toml");
+    for (body, expected) in [
+        ("extends = \"whitelist\"\n[limits]\nmemory = \"1 gig\"\n", "mine.toml:3: limits.memory: expected a size such as \"1 GiB\""),
+        ("extends = \"whitelist\"\n[comands]\nallow = []\n", "did you mean \"commands\"?"),
+        ("extends = \"whitelst\"\n", "mine.toml:1: extends: expected one of"),
+        ("[limits]\ntime = 60\n", "mine.toml:2: limits.time: expected a time such as \"60s\""),
+    ] {
+        std::fs::write(&policy, body).unwrap();
+        let output = world.exec(&["--policy", policy.to_str().unwrap(), "--", "true"]);
+        assert_eq!(output.status.code(), Some(125));
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+}
