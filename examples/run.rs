@@ -7,6 +7,12 @@ fn main() -> Result<(), sbx::Error> {
     let seen = sbx::run(&sbx::Policy::preset("whitelist")?, &script)?;
     print!("{}", seen.stdout.text());
     eprint!("{}", seen.stderr.text());
-    eprintln!("{:?}, status {}, in {:?}, behind {}", seen.outcome, seen.exit_code, seen.wall, seen.enforced.join(" "));
+    eprintln!(
+        "{:?}, status {}, in {:?}, behind {}",
+        seen.outcome,
+        seen.exit_code,
+        seen.wall,
+        seen.enforced.join(" ")
+    );
     Ok(())
 }

@@ -5,7 +5,9 @@
 fn main() -> Result<(), sbx::Error> {
     let checkout = std::env::args().nth(1).unwrap_or_else(|| ".".into());
     let mut shell = sbx::Shell::open(&sbx::Policy::preset("whitelist")?, checkout.as_str())?;
-    for script in ["grep -rn TODO --include='*.md' . | wc -l", "echo 'seen by an agent' >> NOTES.md", "python3 -V"] {
+    for script in
+        ["grep -rn TODO --include='*.md' . | wc -l", "echo 'seen by an agent' >> NOTES.md", "python3 -V"]
+    {
         let seen = shell.run(script)?;
         println!("$ {script}\n{}{}", seen.stdout.text(), seen.stderr.text());
         for denied in &seen.denied {

@@ -35,8 +35,23 @@ fn the_object_has_every_key_of_its_schema() {
     let world = World::new();
     let object = world.json(&["-c", "echo out; echo err >&2; exit 7"]);
     assert_eq!((&object["schema"], &object["outcome"]), (&"sbx.exec/1".into(), &"exited".into()));
-    assert_eq!((&object["exit_code"], &object["stdout"], &object["stderr"]), (&7.into(), &"out\n".into(), &"err\n".into()));
-    for key in ["truncated", "wall_s", "cpu_s", "max_rss_bytes", "limits_hit", "denied", "changes", "enforced", "missing", "policy", "backend"] {
+    assert_eq!(
+        (&object["exit_code"], &object["stdout"], &object["stderr"]),
+        (&7.into(), &"out\n".into(), &"err\n".into())
+    );
+    for key in [
+        "truncated",
+        "wall_s",
+        "cpu_s",
+        "max_rss_bytes",
+        "limits_hit",
+        "denied",
+        "changes",
+        "enforced",
+        "missing",
+        "policy",
+        "backend",
+    ] {
         assert!(!object[key].is_null(), "{key}");
     }
     for wall in ["user", "mount", "pid", "net", "seccomp", "noexec", "caps"] {
@@ -64,8 +79,17 @@ fn harmless_changes_are_committed_and_others_withheld() {
     let object = world.json(&["-c", script]);
     assert_eq!(std::fs::read_to_string(world.path("file.txt")).unwrap(), "two\n");
     assert_eq!(std::fs::read_to_string(world.path("a/b/new")).unwrap(), "n\n");
-    assert!(!world.path("gone").exists() && !world.path("out").exists() && !world.path(".git/hooks/pre-commit").exists());
-    let withheld: Vec<_> = object["changes"]["withheld"].as_array().unwrap().iter().map(|w| w["path"].as_str().unwrap()).collect();
+    assert!(
+        !world.path("gone").exists()
+            && !world.path("out").exists()
+            && !world.path(".git/hooks/pre-commit").exists()
+    );
+    let withheld: Vec<_> = object["changes"]["withheld"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| w["path"].as_str().unwrap())
+        .collect();
     assert!(withheld.contains(&"out") && withheld.contains(&".git/hooks/pre-commit"), "{withheld:?}");
 }
 
@@ -83,7 +107,8 @@ fn changes_can_be_discarded_or_taken_as_a_patch() {
 #[test]
 fn stdin_is_passed_through_from_pipe_and_file() {
     let world = World::new();
-    let mut child = world.sbx().args(["exec", "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        world.sbx().args(["exec", "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"piped").unwrap();
     assert_eq!(child.wait_with_output().unwrap().stdout, b"piped");
     let file = std::fs::File::open(world.path("file.txt")).unwrap();
@@ -95,9 +120,15 @@ fn stdin_is_passed_through_from_pipe_and_file() {
 fn limits_that_fire_are_named_and_output_so_far_is_kept() {
     let world = World::new();
     let object = world.json(&["--timeout", "500ms", "-c", "echo before; sleep 20"]);
-    assert_eq!((&object["outcome"], &object["stdout"], &object["limits_hit"][0]), (&"timed_out".into(), &"before\n".into(), &"time".into()));
+    assert_eq!(
+        (&object["outcome"], &object["stdout"], &object["limits_hit"][0]),
+        (&"timed_out".into(), &"before\n".into(), &"time".into())
+    );
     let object = world.json(&["--output", "1 KiB", "-c", "seq 1 100000"]);
-    assert!(object["stdout"].as_str().unwrap().len() < 1200 && object["stdout"].as_str().unwrap().ends_with("\n100000\n"));
+    assert!(
+        object["stdout"].as_str().unwrap().len() < 1200
+            && object["stdout"].as_str().unwrap().ends_with("\n100000\n")
+    );
     assert!(object["truncated"]["stdout_bytes"].as_u64().unwrap() > 500_000);
     let object = world.json(&["--memory", "64 MiB", "-c", "x=a; while :; do x=$x$x; done"]);
     assert_ne!(object["exit_code"], 0, "{object}");
@@ -109,7 +140,13 @@ fn limits_that_fire_are_named_and_output_so_far_is_kept() {
 fn long_scripts_and_arguments_and_binary_output_pass() {
     let world = World::new();
     let script = format!("x={}; echo ${{#x}}", "a".repeat(300_000));
-    let mut child = world.sbx().args(["exec", "--", "bash", "-s"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = world
+        .sbx()
+        .args(["exec", "--", "bash", "-s"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(script.as_bytes()).unwrap();
     drop(stdin);
@@ -139,7 +176,10 @@ fn a_policy_file_with_a_mistake_names_file_line_and_key() {
     let world = World::new();
     let policy = world.dir.path().join("mine.toml");
     for (body, expected) in [
-        ("extends = \"whitelist\"\n[limits]\nmemory = \"1 gig\"\n", "mine.toml:3: limits.memory: expected a size such as \"1 GiB\""),
+        (
+            "extends = \"whitelist\"\n[limits]\nmemory = \"1 gig\"\n",
+            "mine.toml:3: limits.memory: expected a size such as \"1 GiB\"",
+        ),
         ("extends = \"whitelist\"\n[comands]\nallow = []\n", "did you mean \"commands\"?"),
         ("extends = \"whitelst\"\n", "mine.toml:1: extends: expected one of"),
         ("[limits]\ntime = 60\n", "mine.toml:2: limits.time: expected a time such as \"60s\""),

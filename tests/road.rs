@@ -11,12 +11,20 @@ fn the_demo_ends_with_a_data_set_and_a_patch_that_fixes_the_bug() {
     let output = world.sbx().args(["demo", "--out", "run"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("Submitted"));
-    for file in ["journal.jsonl", "preds.json", "README.md", "report.html", "run.json", "data/train-00000-of-00001.parquet",
-        "full/train-00000-of-00001.parquet", "trajectories/demo__semver-1/0.traj.json"]
-    {
+    for file in [
+        "journal.jsonl",
+        "preds.json",
+        "README.md",
+        "report.html",
+        "run.json",
+        "data/train-00000-of-00001.parquet",
+        "full/train-00000-of-00001.parquet",
+        "trajectories/demo__semver-1/0.traj.json",
+    ] {
         assert!(world.path("run").join(file).is_file(), "{file}");
     }
-    let preds: serde_json::Value = serde_json::from_slice(&fs::read(world.path("run/preds.json")).unwrap()).unwrap();
+    let preds: serde_json::Value =
+        serde_json::from_slice(&fs::read(world.path("run/preds.json")).unwrap()).unwrap();
     let patch = preds["demo__semver-1"]["model_patch"].as_str().unwrap();
     assert!(patch.contains("+        return tuple((0, int(part), \"\") if part.isdigit()"), "{patch}");
     let again = world.sbx().args(["demo", "--out", "run"]).output().unwrap();
@@ -42,7 +50,19 @@ fn bad_task_files_and_servers_are_named() {
         fs::write(world.path("tasks.jsonl"), tasks).unwrap();
         let output = world
             .sbx()
-            .args(["agent", "--tasks", "tasks.jsonl", "--model", "m", "--out", "out", "--cache", "cache", "--base-url", url])
+            .args([
+                "agent",
+                "--tasks",
+                "tasks.jsonl",
+                "--model",
+                "m",
+                "--out",
+                "out",
+                "--cache",
+                "cache",
+                "--base-url",
+                url,
+            ])
             .output()
             .unwrap();
         assert!(!output.status.success());
@@ -50,7 +70,10 @@ fn bad_task_files_and_servers_are_named() {
     };
     let row = r#"{"instance_id":"a","repo":"/no/such","base_commit":"HEAD","problem_statement":"p"}"#;
     assert!(agent("{\n", "http://127.0.0.1:9/v1").contains("tasks.jsonl:1: not JSON"));
-    assert!(agent(&row.replace("\"problem_statement\":\"p\"", "\"x\":1"), "http://127.0.0.1:9/v1").contains("tasks.jsonl:1: problem_statement"));
+    assert!(
+        agent(&row.replace("\"problem_statement\":\"p\"", "\"x\":1"), "http://127.0.0.1:9/v1")
+            .contains("tasks.jsonl:1: problem_statement")
+    );
     assert!(agent(row, "http://127.0.0.1:9/v1").contains("a: repository \"/no/such\" is not there"));
     assert!(agent(row, "nonsense").contains("--base-url: expected a URL"));
 }

@@ -49,9 +49,11 @@ fn the_same_attacks_succeed_where_the_policy_opens_the_wall() {
     let world = World::new();
     let open = world.dir.path().join("open.toml");
     std::fs::write(&open, "extends = \"whitelist\"\nloosens = [\"exec\"]\nexec = \"workspace\"\n").unwrap();
-    for script in ["cp /usr/bin/echo copy; ./copy ESCAPED", "printf '#!/bin/bash\\necho ESCAPED\\n' > s; chmod +x s; ./s",
-        "cp /usr/bin/echo copy; /lib64/ld-linux-x86-64.so.2 ./copy ESCAPED"]
-    {
+    for script in [
+        "cp /usr/bin/echo copy; ./copy ESCAPED",
+        "printf '#!/bin/bash\\necho ESCAPED\\n' > s; chmod +x s; ./s",
+        "cp /usr/bin/echo copy; /lib64/ld-linux-x86-64.so.2 ./copy ESCAPED",
+    ] {
         let object = world.json(&["--policy", open.to_str().unwrap(), "--changes", "discard", "-c", script]);
         assert!(object["stdout"].as_str().unwrap().contains("ESCAPED"), "{script}: {object}");
     }
@@ -90,7 +92,12 @@ fn there_is_no_network() {
     let world = World::new();
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let object = world.json(&["-c", &format!("echo hi > /dev/tcp/127.0.0.1/{port} && echo ESCAPED; cat /proc/net/dev | tail -n +3 | wc -l")]);
+    let object = world.json(&[
+        "-c",
+        &format!(
+            "echo hi > /dev/tcp/127.0.0.1/{port} && echo ESCAPED; cat /proc/net/dev | tail -n +3 | wc -l"
+        ),
+    ]);
     assert!(!object["stdout"].as_str().unwrap().contains("ESCAPED"), "{object}");
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "nobody connected");
@@ -101,10 +108,16 @@ fn no_process_outlives_its_action_or_sbx_itself() {
     let world = World::new();
     let mark = format!("2{:05}", std::process::id());
     let started = Instant::now();
-    world.exec(&["-c", &format!("setsid sleep {mark} & (sleep {mark} &) ; nohup sleep {mark} >/dev/null 2>&1 & disown; exit 0")]);
+    world.exec(&[
+        "-c",
+        &format!(
+            "setsid sleep {mark} & (sleep {mark} &) ; nohup sleep {mark} >/dev/null 2>&1 & disown; exit 0"
+        ),
+    ]);
     assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(alive(&mark), 0);
-    let mut child = world.sbx().args(["exec", "-c", &format!("setsid sleep {mark} & sleep {mark}")]).spawn().unwrap();
+    let mut child =
+        world.sbx().args(["exec", "-c", &format!("setsid sleep {mark} & sleep {mark}")]).spawn().unwrap();
     wait_for(|| alive(&mark) == 2);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -129,9 +142,26 @@ fn wait_for(mut done: impl FnMut() -> bool) {
 #[test]
 fn bombs_end_and_leave_the_host_well() {
     let world = World::new();
-    for script in [":(){ :|:& };:; sleep 30", "tail /dev/zero", "while :; do mkdir d && cd d || exit; done", "yes", "trap '' TERM; while :; do :; done"] {
+    for script in [
+        ":(){ :|:& };:; sleep 30",
+        "tail /dev/zero",
+        "while :; do mkdir d && cd d || exit; done",
+        "yes",
+        "trap '' TERM; while :; do :; done",
+    ] {
         let started = Instant::now();
-        let object = world.json(&["--changes", "discard", "--timeout", "1s", "--memory", "128 MiB", "--processes", "32", "-c", script]);
+        let object = world.json(&[
+            "--changes",
+            "discard",
+            "--timeout",
+            "1s",
+            "--memory",
+            "128 MiB",
+            "--processes",
+            "32",
+            "-c",
+            script,
+        ]);
         assert!(started.elapsed() < Duration::from_secs(15), "{script}");
         assert_ne!(object["outcome"], "refused", "{script}: {object}");
     }
@@ -141,7 +171,12 @@ fn bombs_end_and_leave_the_host_well() {
 #[test]
 fn two_sandboxes_do_not_see_each_other() {
     let world = World::new();
-    world.exec(&["--changes", "discard", "-c", "echo mine > /tmp/mine; echo mine > ~/mine; echo mine > mine; echo mine > /dev/shm/mine"]);
+    world.exec(&[
+        "--changes",
+        "discard",
+        "-c",
+        "echo mine > /tmp/mine; echo mine > ~/mine; echo mine > mine; echo mine > /dev/shm/mine",
+    ]);
     let object = world.json(&["-c", "cat /tmp/mine ~/mine mine /dev/shm/mine; ls /tmp"]);
     assert!(!object["stdout"].as_str().unwrap().contains("mine"), "{object}");
 }
@@ -157,7 +192,10 @@ fn everyday_work_runs_unchanged() {
         ("tar cf - file.txt | tar tf -", "file.txt\n"),
         ("mkfifo p; (echo hi > p &); cat p", "hi\n"),
         ("find . -name '*.txt' | xargs cat", "one\n"),
-        ("git init -q r && cd r && echo a > a && git add a && git commit -qm m && git log --oneline | wc -l && git status --short", "1\n"),
+        (
+            "git init -q r && cd r && echo a > a && git add a && git commit -qm m && git log --oneline | wc -l && git status --short",
+            "1\n",
+        ),
         ("exec 3> t; echo hi >&3; exec 3>&-; cat t", "hi\n"),
         ("trap 'echo bye' EXIT; echo hi", "hi\nbye\n"),
         ("awk 'BEGIN { print 1 + 1 }'", "2\n"),
@@ -168,6 +206,11 @@ fn everyday_work_runs_unchanged() {
         ("id -un; hostname; umask; pwd | wc -l", "agent\nsbx\n0022\n1\n"),
     ] {
         let object = world.json(&["--changes", "discard", "-c", script]);
-        assert_eq!((object["stdout"].as_str().unwrap(), &object["exit_code"]), (expected, &0.into()), "{script}: {}", object["stderr"]);
+        assert_eq!(
+            (object["stdout"].as_str().unwrap(), &object["exit_code"]),
+            (expected, &0.into()),
+            "{script}: {}",
+            object["stderr"]
+        );
     }
 }

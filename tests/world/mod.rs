@@ -1,4 +1,5 @@
 //! A workspace of its own for each test, and the binary.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use serde_json::Value;
 use std::path::PathBuf;

@@ -116,8 +116,10 @@ pub async fn run(options: RunOptions, watch: &dyn Watch) -> Result<Summary, Erro
     let needed: HashSet<&str> = missing.iter().map(|(i, _)| i.instance_id.as_str()).collect();
     let instances: Vec<Instance> =
         options.instances.iter().filter(|i| needed.contains(i.instance_id.as_str())).cloned().collect();
-    let checkouts = Checkouts::new(&options.cache, options.repos.clone())
-        .make_all(&instances, |id| watch.checking_out(id))?;
+    let checkouts = Checkouts::new(&options.cache, options.repos.clone()).make_all(&instances, |id| {
+        watch.checking_out(id);
+        watch.wish() == 0
+    })?;
     shared.client.preflight().await.map_err(|e| Error::Server(e.to_string()))?;
     watch.begin(summary.total, summary.done_before);
     let outcome = serve(&options, &shared, missing, &checkouts, watch, &mut |ended| {

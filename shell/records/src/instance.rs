@@ -1,6 +1,6 @@
 //! Instances: SWE-bench, SWE-smith and SWE-rebench rows as JSON lines.
 
-use crate::Error;
+use crate::{Error, from_json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -8,6 +8,8 @@ use std::io::{BufRead, Read};
 
 /// Longest line of a task file, in bytes.
 const MAX_LINE_BYTES: u64 = 64 << 20;
+/// Longest `instance_id`, in bytes: it names a folder.
+const MAX_ID_BYTES: usize = 200;
 
 /// A task: a repository at a commit, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -71,11 +73,13 @@ pub fn read_instances(input: impl Read, origin: &str) -> Result<Vec<Instance>, E
         if line.len() as u64 == MAX_LINE_BYTES {
             return Err(at(format!("longer than {MAX_LINE_BYTES} bytes")));
         }
-        let text = std::str::from_utf8(&line).map_err(|e| at(format!("not UTF-8: {e}")))?.trim();
+        let text = std::str::from_utf8(&line).map_err(|e| at(format!("not UTF-8: {e}")))?;
+        // Editors on Windows begin a file with a mark.
+        let text = text.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
             continue;
         }
-        let row: Value = serde_json::from_str(text).map_err(|e| at(format!("not JSON: {e}")))?;
+        let row: Value = from_json(text.as_bytes()).map_err(|e| at(format!("not JSON: {e}")))?;
         let Value::Object(row) = row else {
             return Err(at(format!("expected a JSON object, found {}", kind(&row))));
         };
@@ -95,8 +99,11 @@ pub fn read_instances(input: impl Read, origin: &str) -> Result<Vec<Instance>, E
 
 fn instance(mut row: Map<String, Value>) -> Result<Instance, String> {
     let instance_id = required(&mut row, "instance_id")?;
-    if instance_id.contains(['/', '\0', '\n']) || instance_id.starts_with('.') {
-        return Err(format!("instance_id: expected a name that can be a file's, found {instance_id:?}"));
+    let odd = |c: char| c == '/' || c == '\\' || c.is_control();
+    if instance_id.contains(odd) || instance_id.starts_with('.') || instance_id.len() > MAX_ID_BYTES {
+        return Err(format!(
+            "instance_id: expected a name that can be a file's, of at most {MAX_ID_BYTES} bytes, found {instance_id:?}"
+        ));
     }
     let repo = required(&mut row, "repo")?;
     Ok(Instance {
@@ -205,7 +212,15 @@ mod tests {
                 .contains("FAIL_TO_PASS: expected a list of test names")
         );
         assert!(error(&ROW.replace("a__b-1", "../x")).contains("instance_id: expected a name"));
+        assert!(error(&ROW.replace("a__b-1", &"x".repeat(201))).contains("at most 200 bytes"));
         assert!(error("\n").contains("at least one instance"));
+    }
+
+    #[test]
+    fn files_of_other_tools_are_read() {
+        let row = ROW.replace("\"p\"", r#""p\ud800""#);
+        let instances = read_instances(format!("\u{feff}{row}\r\n").as_bytes(), "t").unwrap();
+        assert_eq!(instances[0].problem_statement, "p\u{fffd}");
     }
 
     #[test]

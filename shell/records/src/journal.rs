@@ -1,24 +1,24 @@
 //! The journal of a run folder: a rollout a line, synced before the next begins. It is the source of truth; all else in
 //! the folder can be made again from it.
 
-use crate::{Error, ExitStatus, Rollout};
+use crate::reader::{MAX_LINE_BYTES, read_lines};
+use crate::{Error, Rollout};
 use rustix::fs::{FlockOperation, flock};
-use std::collections::BTreeMap;
+use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the journal in a run folder.
 pub const JOURNAL: &str = "journal.jsonl";
+/// Name of the file that keeps torn lines.
+const TORN: &str = "journal.torn";
 
 /// The journal of a run folder, open for appending and locked against a second writer.
 #[derive(Debug)]
 pub struct Journal {
-    file: File,
+    lines: Lines<File>,
     path: PathBuf,
-    /// Length of all whole lines.
-    len: u64,
 }
 
 impl Journal {
@@ -30,24 +30,19 @@ impl Journal {
     /// Another process holds it, a line is not a rollout, or the system says no.
     pub fn open(dir: &Path, mut seen: impl FnMut(Rollout)) -> Result<Journal, Error> {
         let path = dir.join(JOURNAL);
-        let io = |e: std::io::Error| Error::io(path.display().to_string(), e);
+        let io = |e: io::Error| Error::io(path.display().to_string(), e);
         fs::create_dir_all(dir).map_err(io)?;
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| Error::Busy { path: path.display().to_string() })?;
+        lock(&file, &path)?;
+        // Without this the name of a new journal could be lost with the power, and with it the synced lines.
+        File::open(dir).and_then(|d| d.sync_all()).map_err(io)?;
         let (len, torn) = read_lines(&file, &path, &mut |rollout, _| seen(rollout))?;
-        if !torn.is_empty() {
-            OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(dir.join("journal.torn"))
-                .and_then(|mut f| f.write_all(&torn).and_then(|()| f.write_all(b"\n")))
-                .map_err(io)?;
-            file.set_len(len).map_err(io)?;
+        if torn > 0 {
+            keep_torn(&mut file, len, torn, &dir.join(TORN)).map_err(io)?;
         }
         file.seek(SeekFrom::Start(len)).map_err(io)?;
-        Ok(Journal { file, path, len })
+        Ok(Journal { lines: Lines { disk: file, len, torn: false }, path })
     }
 
     /// Appends a rollout; it is on the disk when this returns.
@@ -55,121 +50,94 @@ impl Journal {
     /// # Errors
     /// The disk is full or failed. The journal then ends with its last whole line, and the next append can succeed.
     pub fn append(&mut self, rollout: &Rollout) -> Result<(), Error> {
-        let io = |e: std::io::Error| Error::io(format!("appending to {}", self.path.display()), e);
+        let io = |e: io::Error| Error::io(format!("appending to {}", self.path.display()), e);
         let mut line = serde_json::to_vec(rollout).map_err(|e| io(e.into()))?;
         line.push(b'\n');
-        if let Err(e) = self.file.write_all(&line).and_then(|()| self.file.sync_data()) {
-            // Cut the torn line off again; freeing needs no room on the disk.
-            let _ = self.file.set_len(self.len);
-            let _ = self.file.seek(SeekFrom::Start(self.len));
-            return Err(io(e));
+        if line.len() as u64 > MAX_LINE_BYTES {
+            return Err(Error::Format(format!(
+                "{}: a rollout of {} bytes; expected at most {MAX_LINE_BYTES}",
+                self.path.display(),
+                line.len()
+            )));
         }
+        self.lines.append(&line).map_err(io)
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), Error> {
+    let path = path.display().to_string();
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Error::Busy { path }),
+        other => other.map_err(|e| Error::io(format!("locking {path}"), e)),
+    }
+}
+
+/// Moves what follows `len` to another file; it is there before it is cut off here.
+fn keep_torn(file: &mut File, len: u64, torn: u64, aside: &Path) -> io::Result<()> {
+    let mut kept = OpenOptions::new().create(true).append(true).open(aside)?;
+    file.seek(SeekFrom::Start(len))?;
+    io::copy(&mut (&*file).take(torn), &mut kept)?;
+    kept.write_all(b"\n")?;
+    kept.sync_all()?;
+    file.set_len(len)?;
+    file.sync_data()
+}
+
+/// What a journal needs of a file.
+trait Disk: Write {
+    fn sync(&mut self) -> io::Result<()>;
+    /// Shortens the file; what is written next begins there.
+    fn cut(&mut self, len: u64) -> io::Result<()>;
+}
+
+impl Disk for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)?;
+        self.seek(SeekFrom::Start(len)).map(drop)
+    }
+}
+
+/// A file of whole lines.
+#[derive(Debug)]
+struct Lines<D> {
+    disk: D,
+    /// Length of all whole lines, in bytes.
+    len: u64,
+    /// Whether something may follow them.
+    torn: bool,
+}
+
+impl<D: Disk> Lines<D> {
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        self.mend()?;
+        self.torn = true;
+        if let Err(e) = self.disk.write_all(line).and_then(|()| self.disk.sync()) {
+            // Freeing needs no room on the disk. Should it fail all the same, the next append begins with it.
+            let _ = self.mend();
+            return Err(e);
+        }
+        self.torn = false;
         self.len += line.len() as u64;
         Ok(())
     }
-}
 
-/// Hands every rollout of a run folder's journal to `seen`, in the order of ending. One is in memory at a time.
-///
-/// # Errors
-/// There is no journal, or a line is not a rollout. A torn last line is ignored.
-pub fn read_journal(dir: &Path, mut seen: impl FnMut(Rollout)) -> Result<(), Error> {
-    let (file, path) = open_to_read(dir)?;
-    read_lines(&file, &path, &mut |rollout, _| seen(rollout)).map(drop)
-}
-
-fn open_to_read(dir: &Path) -> Result<(File, PathBuf), Error> {
-    let path = dir.join(JOURNAL);
-    let what = || format!("{} (expected a run folder, as `sbx agent --out` makes it)", path.display());
-    let file = File::open(&path).map_err(|e| Error::io(what(), e))?;
-    Ok((file, path))
-}
-
-/// The rollouts of a journal in the order of a data set: by instance, then by number; each once.
-///
-/// Of several lines for one rollout the last counts, but an errored one never replaces another. Only names and places
-/// are in memory, so a journal may be larger than that.
-#[derive(Debug)]
-pub struct Rollouts {
-    file: File,
-    path: PathBuf,
-    places: Vec<(u64, u64)>,
-}
-
-impl Rollouts {
-    /// Reads the names and places of a run folder's rollouts.
-    ///
-    /// # Errors
-    /// There is no journal, or a line is not a rollout.
-    pub fn open(dir: &Path) -> Result<Rollouts, Error> {
-        let (file, path) = open_to_read(dir)?;
-        let mut best: BTreeMap<(String, u32), (bool, (u64, u64))> = BTreeMap::new();
-        read_lines(&file, &path, &mut |rollout, place| {
-            let errored = rollout.exit_status == ExitStatus::Errored;
-            let slot = best.entry((rollout.instance_id, rollout.rollout)).or_insert((errored, place));
-            if !errored || slot.0 {
-                *slot = (errored, place);
-            }
-        })?;
-        Ok(Rollouts { file, path, places: best.into_values().map(|(_, place)| place).collect() })
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
-    /// Reads one rollout after the other.
-    pub fn iter(&self) -> impl Iterator<Item = Result<Rollout, Error>> {
-        self.places.iter().map(|(at, len)| {
-            let io = |e: std::io::Error| Error::io(format!("reading {}", self.path.display()), e);
-            let mut line = vec![0; usize::try_from(*len).unwrap_or(0)];
-            self.file.read_exact_at(&mut line, *at).map_err(io)?;
-            serde_json::from_slice(&line).map_err(|e| io(e.into()))
-        })
-    }
-}
-
-/// Reads whole lines; returns their length in bytes, and what follows the last line's end.
-fn read_lines(
-    file: &File,
-    path: &Path,
-    seen: &mut dyn FnMut(Rollout, (u64, u64)),
-) -> Result<(u64, Vec<u8>), Error> {
-    let mut input = BufReader::new(file);
-    let (mut len, mut number) = (0, 0);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = input
-            .read_until(b'\n', &mut line)
-            .map_err(|e| Error::io(format!("reading {}", path.display()), e))?;
-        if read == 0 {
-            return Ok((len, Vec::new()));
+    fn mend(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.disk.cut(self.len)?;
+            self.torn = false;
         }
-        number += 1;
-        if line.last() != Some(&b'\n') {
-            return Ok((len, line));
-        }
-        let fault = |what: String| Error::Format(format!("{}:{number}: {what}", path.display()));
-        let rollout: Rollout =
-            serde_json::from_slice(&line).map_err(|e| fault(format!("expected a rollout: {e}")))?;
-        if rollout.schema != Rollout::SCHEMA {
-            return Err(fault(format!("schema: expected {:?}, found {:?}", Rollout::SCHEMA, rollout.schema)));
-        }
-        seen(rollout, (len, read as u64));
-        len += read as u64;
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read_journal;
 
     fn rollout(n: u32) -> Rollout {
         Rollout { schema: Rollout::SCHEMA.into(), instance_id: "i".into(), rollout: n, ..Rollout::default() }
@@ -191,35 +159,24 @@ mod tests {
 
     #[test]
     fn a_line_torn_anywhere_is_cut_off_and_kept_aside() {
+        let dir = tempfile::tempdir().unwrap();
         let whole = serde_json::to_vec(&rollout(7)).unwrap();
-        for cut in 1..=whole.len() {
-            let dir = tempfile::tempdir().unwrap();
-            Journal::open(dir.path(), drop).unwrap().append(&rollout(0)).unwrap();
+        let mut aside = Vec::new();
+        let cuts = [1, 2, whole.len() / 2, whole.len() - 1, whole.len()];
+        for (n, cut) in cuts.into_iter().enumerate() {
+            let mut before = 0;
+            Journal::open(dir.path(), |_| before += 1).unwrap().append(&rollout(n as u32)).unwrap();
+            assert_eq!(before, n);
             let mut file = OpenOptions::new().append(true).open(dir.path().join(JOURNAL)).unwrap();
             file.write_all(&whole[..cut]).unwrap();
-            let mut before = 0;
-            let mut journal = Journal::open(dir.path(), |_| before += 1).unwrap();
-            assert_eq!(before, 1);
-            journal.append(&rollout(1)).unwrap();
-            assert_eq!(numbers(dir.path()), [0, 1]);
-            assert_eq!(fs::read(dir.path().join("journal.torn")).unwrap(), [&whole[..cut], b"\n"].concat());
+            // A reader beside the driver does not mind.
+            assert_eq!(numbers(dir.path()).len(), n + 1);
+            aside.extend_from_slice(&whole[..cut]);
+            aside.push(b'\n');
         }
-    }
-
-    #[test]
-    fn each_rollout_counts_once_and_an_error_never_replaces_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(dir.path(), drop).unwrap();
-        let errored = ExitStatus::Errored;
-        let good = ExitStatus::Submitted;
-        for (n, status, model) in
-            [(1, errored, "a"), (0, good, "b"), (1, good, "c"), (0, errored, "d"), (2, errored, "e")]
-        {
-            journal.append(&Rollout { exit_status: status, model: model.into(), ..rollout(n) }).unwrap();
-        }
-        let rollouts = Rollouts::open(dir.path()).unwrap();
-        let models: Vec<_> = rollouts.iter().map(|r| r.unwrap().model).collect();
-        assert_eq!(models, ["b", "c", "e"]);
+        drop(Journal::open(dir.path(), drop).unwrap());
+        assert_eq!(numbers(dir.path()), [0, 1, 2, 3, 4]);
+        assert_eq!(fs::read(dir.path().join(TORN)).unwrap(), aside);
     }
 
     #[test]
@@ -229,11 +186,65 @@ mod tests {
         assert!(matches!(Journal::open(dir.path(), drop), Err(Error::Busy { .. })));
     }
 
+    /// A disk with so much room, whose faults a test chooses.
+    #[derive(Default)]
+    struct Small {
+        bytes: Vec<u8>,
+        room: usize,
+        sync_fails: bool,
+        cut_fails: bool,
+    }
+
+    impl Write for Small {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let n = bytes.len().min(self.room - self.bytes.len());
+            self.bytes.extend_from_slice(&bytes[..n]);
+            if n == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(n) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Disk for Small {
+        fn sync(&mut self) -> io::Result<()> {
+            if self.sync_fails { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn cut(&mut self, len: u64) -> io::Result<()> {
+            if self.cut_fails {
+                return Err(io::Error::other("cut"));
+            }
+            self.bytes.truncate(len as usize);
+            Ok(())
+        }
+    }
+
     #[test]
-    fn a_foreign_line_names_file_and_line() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(JOURNAL), "{\"a\":1}\n").unwrap();
-        let error = Journal::open(dir.path(), drop).unwrap_err().to_string();
-        assert!(error.contains("journal.jsonl:1: expected a rollout"), "{error}");
+    fn a_full_disk_is_reported_and_leaves_whole_lines() {
+        let mut lines = Lines { disk: Small { room: 10, ..Small::default() }, len: 0, torn: false };
+        lines.append(b"first\n").unwrap();
+        assert_eq!(lines.append(b"second\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(lines.disk.bytes, b"first\n");
+        lines.disk.room = 20;
+        lines.disk.sync_fails = true;
+        assert!(lines.append(b"second\n").is_err());
+        assert_eq!(lines.disk.bytes, b"first\n");
+        lines.disk.sync_fails = false;
+        lines.append(b"second\n").unwrap();
+        assert_eq!(lines.disk.bytes, b"first\nsecond\n");
+    }
+
+    #[test]
+    fn nothing_is_appended_behind_a_line_that_could_not_be_cut_off() {
+        let disk = Small { room: 8, cut_fails: true, ..Small::default() };
+        let mut lines = Lines { disk, len: 0, torn: false };
+        assert!(lines.append(b"too long for it\n").is_err());
+        lines.disk.room = 99;
+        assert!(lines.append(b"next\n").is_err());
+        lines.disk.cut_fails = false;
+        lines.append(b"next\n").unwrap();
+        assert_eq!(lines.disk.bytes, b"next\n");
     }
 }

@@ -5,20 +5,24 @@
 //! This crate reads and writes; it runs nothing and counts nothing.
 #![forbid(unsafe_code)]
 
+mod draft;
 mod error;
-mod files;
 mod instance;
 mod journal;
+mod json;
 mod message;
 mod predictions;
+mod reader;
 mod rollout;
 mod trajectory;
 
+pub use draft::{Draft, remove_drafts, replace_file};
 pub use error::Error;
-pub use files::replace_file;
 pub use instance::{Instance, PatchIs, read_instances};
-pub use journal::{JOURNAL, Journal, Rollouts, read_journal};
+pub use journal::{JOURNAL, Journal};
+pub use json::from_json;
 pub use message::Message;
 pub use predictions::Predictions;
+pub use reader::{Rollouts, read_journal};
 pub use rollout::{ExitStatus, ObservationCounts, PolicyStamp, Rollout};
 pub use trajectory::{trajectory_path, write_trajectory};

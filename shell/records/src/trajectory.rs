@@ -44,7 +44,8 @@ fn trajectory(rollout: &Rollout) -> Value {
                 "prompt_tokens": rollout.prompt_tokens,
                 "completion_tokens": rollout.completion_tokens,
             },
-            "mini_version": "1.1",
+            // Which program wrote it; readers only show it.
+            "mini_version": format!("sbx {}", rollout.sbx_version),
             "config": {
                 "agent": {"harness": rollout.harness},
                 "model": {"model_name": rollout.model, "model_kwargs": {"temperature": rollout.temperature, "seed": rollout.seed}},

@@ -87,7 +87,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     ensure!((0.0..=10.0).contains(&args.temperature), "--temperature: expected a number from 0 to 10");
     let options = RunOptions {
         instances: instances(&args.tasks)?,
-        cache: args.cache.clone().map_or_else(cache_dir, Ok)?,
+        cache: std::path::absolute(args.cache.clone().map_or_else(cache_dir, Ok)?)?,
         server: ServerOptions {
             base_url: args.base_url.clone(),
             model: args.model.clone(),

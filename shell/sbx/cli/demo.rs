@@ -41,7 +41,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let options = RunOptions {
         instances: sbx_records::read_instances(TASKS.as_bytes(), "examples/demo/tasks.jsonl")?,
         repos: Some(repos),
-        cache: args.out.join("cache"),
+        cache: std::path::absolute(args.out.join("cache"))?,
         out: args.out,
         server: ServerOptions {
             base_url: server.base_url(),

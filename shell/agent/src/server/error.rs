@@ -1,7 +1,8 @@
 //! What can be wrong with a server's answer, by what is to be done about it.
 
+use super::overflow::overflow;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Longest piece of a server's own words in a message, in characters.
 const SHOWN: usize = 200;
@@ -21,6 +22,12 @@ pub enum ServerError {
         /// The system's reason.
         why: String,
     },
+    /// The answer did not come in time.
+    #[error("{url}: no answer in time; --request-timeout allows more")]
+    Timeout {
+        /// The base URL.
+        url: String,
+    },
     /// 401 or 403.
     #[error("the server refuses the key (HTTP {status}): {said}; set the key's variable with --api-key-env")]
     Auth {
@@ -30,12 +37,12 @@ pub enum ServerError {
         said: String,
     },
     /// 404: no such route or model.
-    #[error(
-        "the server knows no such model or path (HTTP 404): {said}; check --model, and that --base-url ends in /v1"
-    )]
+    #[error("the server knows no such model or path (HTTP 404): {said}; {hint}")]
     NotFound {
         /// The server's words.
         said: String,
+        /// What to do, with the models that the server has.
+        hint: String,
     },
     /// The prompt is longer than the model's context.
     #[error("context overflow: the prompt has {} tokens, the context {}", shown(*.prompt), shown(*.limit))]
@@ -63,40 +70,32 @@ pub enum ServerError {
         /// The server's words.
         said: String,
     },
-    /// 200 with something that is not a completion.
+    /// 200 with something that is not a completion: a page, an object of another kind, or too much.
     #[error("expected a chat completion, found {0}")]
     NotACompletion(String),
+    /// 200 with an empty list of choices.
+    #[error("expected a chat completion, found an empty list of choices")]
+    EmptyChoices,
+    /// Not even the run's first request was answered, with all its tries.
+    #[error("the server has answered no request yet: {0}")]
+    NeverAnswered(Box<ServerError>),
 }
 
 fn shown(n: Option<u64>) -> String {
     n.map_or_else(|| "?".into(), |n| n.to_string())
 }
 
-/// What servers say when a prompt is too long: vLLM, SGLang, llama.cpp and gateways before them.
-const OVERFLOWS: [&str; 8] = [
-    "this model's maximum context length is",
-    "is longer than the model's context length",
-    "exceeds the available context size",
-    "requested token count exceeds the model's maximum context length",
-    "exceed context limit",
-    "maximum context limit",
-    "input tokens exceed the configured limit",
-    "exceed_context_size_error",
-];
-
 impl ServerError {
     pub(super) fn of_transport(e: &reqwest::Error, url: &str) -> ServerError {
-        let why = if e.is_timeout() {
-            "no answer in time".to_string()
-        } else {
-            // The last cause says most: "connection refused", "connection closed before message completed".
-            let mut cause: &dyn std::error::Error = e;
-            while let Some(next) = cause.source() {
-                cause = next;
-            }
-            cause.to_string()
-        };
-        ServerError::Connection { url: url.into(), why }
+        if e.is_timeout() {
+            return ServerError::Timeout { url: url.into() };
+        }
+        // The last cause says most: "connection refused", "connection closed before message completed".
+        let mut cause: &dyn std::error::Error = e;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        ServerError::Connection { url: url.into(), why: cause.to_string() }
     }
 
     pub(super) fn of_status(status: u16, text: &str, retry_after: Option<Duration>) -> ServerError {
@@ -104,28 +103,27 @@ impl ServerError {
         let error = body.get("error").unwrap_or(&body);
         let message = error.get("message").or(error.as_str().map(|_| error)).and_then(Value::as_str);
         let said = cut(message.unwrap_or(text));
-        let lower = text.to_lowercase();
-        if matches!(status, 400 | 413 | 422) && OVERFLOWS.iter().any(|o| lower.contains(o)) {
-            let number = |key: &str| error.get(key).and_then(Value::as_u64);
-            return ServerError::ContextOverflow {
-                prompt: number("n_prompt_tokens"),
-                limit: number("n_ctx"),
-            };
-        }
         match status {
             401 | 403 => ServerError::Auth { status, said },
-            404 => ServerError::NotFound { said },
-            429 | 503 => ServerError::Busy { status, said, retry_after },
-            _ => ServerError::Status { status, said },
+            404 => ServerError::NotFound { said, hint: "check --model".into() },
+            429 => ServerError::Busy { status, said, retry_after },
+            // Gateways hand an overflow on with a status of their own.
+            _ => match overflow(error, text) {
+                Some(overflow) => overflow,
+                None if status == 503 => ServerError::Busy { status, said, retry_after },
+                None => ServerError::Status { status, said },
+            },
         }
     }
 
     /// Whether the same request may succeed later.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            ServerError::Connection { .. } | ServerError::Busy { .. } | ServerError::NotACompletion(_) => {
-                true
-            }
+            ServerError::Connection { .. }
+            | ServerError::Timeout { .. }
+            | ServerError::Busy { .. }
+            | ServerError::NotACompletion(_)
+            | ServerError::EmptyChoices => true,
             ServerError::Status { status, .. } => matches!(status, 408 | 409 | 500..=599),
             _ => false,
         }
@@ -133,7 +131,13 @@ impl ServerError {
 
     /// Whether no request of this run can succeed.
     pub(crate) fn is_fatal(&self) -> bool {
-        matches!(self, ServerError::Setup(_) | ServerError::Auth { .. } | ServerError::NotFound { .. })
+        matches!(
+            self,
+            ServerError::Setup(_)
+                | ServerError::Auth { .. }
+                | ServerError::NotFound { .. }
+                | ServerError::NeverAnswered(_)
+        )
     }
 
     pub(super) fn retry_after(&self) -> Option<Duration> {
@@ -146,13 +150,29 @@ impl ServerError {
 
 /// The server's words, bounded and on one line.
 pub(super) fn cut(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let short: String = line.chars().take(SHOWN).collect();
-    if short.len() < line.len() { format!("{short}…") } else { short }
+    let mut short = String::new();
+    let mut left = SHOWN;
+    for word in text.split_whitespace() {
+        if !short.is_empty() {
+            short.push(' ');
+        }
+        for c in word.chars() {
+            if left == 0 {
+                return short + "…";
+            }
+            // What a server sends ends on a terminal.
+            short.push(if c.is_control() { '\u{fffd}' } else { c });
+            left -= 1;
+        }
+    }
+    short
 }
 
-/// Reads a `Retry-After` in seconds. A date is left to the ordinary wait: clocks differ.
-pub(super) fn retry_after(text: &str) -> Option<Duration> {
+/// Reads a `Retry-After`: seconds, or a date, which is held against `now`.
+pub(super) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(date) = httpdate::parse_http_date(text.trim()) {
+        return Some(date.duration_since(now).unwrap_or_default());
+    }
     let seconds: f64 = text.trim().parse().ok()?;
     (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e6)))
 }
@@ -160,39 +180,6 @@ pub(super) fn retry_after(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_servers_overflow_is_known() {
-        for (status, text) in [
-            (
-                400,
-                r#"{"error":{"message":"This model's maximum context length is 8192 tokens. However, your prompt contains 9000","code":400}}"#,
-            ),
-            (
-                400,
-                r#"{"message":"The input (9000 tokens) is longer than the model's context length (8192 tokens)."}"#,
-            ),
-            (
-                400,
-                r#"{"error":"Requested token count exceeds the model's maximum context length of 8192 tokens."}"#,
-            ),
-            (
-                400,
-                r#"{"error":{"code":400,"type":"exceed_context_size_error","n_prompt_tokens":9000,"n_ctx":8192,"message":"request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it"}}"#,
-            ),
-        ] {
-            assert!(
-                matches!(ServerError::of_status(status, text, None), ServerError::ContextOverflow { .. }),
-                "{text}"
-            );
-        }
-        let typed = ServerError::of_status(
-            400,
-            r#"{"error":{"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}"#,
-            None,
-        );
-        assert_eq!(typed, ServerError::ContextOverflow { prompt: Some(9), limit: Some(8) });
-    }
 
     #[test]
     fn a_status_tells_what_to_do() {
@@ -214,18 +201,37 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_shown_in_short() {
-        let page = format!("<html>\n{}</html>", "<p>x</p>\n".repeat(1000));
-        let ServerError::Status { said, .. } = ServerError::of_status(500, &page, None) else { panic!() };
-        assert!(said.starts_with("<html> <p>") && said.chars().count() == SHOWN + 1);
+    fn an_overflow_is_one_whatever_its_status() {
+        let text = r#"{"error":{"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}"#;
+        for status in [400, 413, 422, 500] {
+            let error = ServerError::of_status(status, text, None);
+            assert_eq!(error, ServerError::ContextOverflow { prompt: Some(9), limit: Some(8) });
+            assert!(!error.is_passing() && !error.is_fatal());
+        }
     }
 
     #[test]
-    fn a_time_to_wait_is_read_in_seconds() {
-        assert_eq!(retry_after("2"), Some(Duration::from_secs(2)));
-        assert_eq!(retry_after("0.5"), Some(Duration::from_millis(500)));
-        for text in ["", "-1", "nan", "Wed, 21 Oct 2026 07:28:00 GMT"] {
-            assert_eq!(retry_after(text), None, "{text}");
+    fn a_page_is_shown_in_short() {
+        let page = format!("<html>\n\u{1b}[2J{}</html>", "<p>x</p>\n".repeat(1000));
+        let ServerError::Status { said, .. } = ServerError::of_status(500, &page, None) else { panic!() };
+        assert!(said.starts_with("<html> \u{fffd}[2J<p>") && said.ends_with('…'), "{said}");
+        assert!(said.chars().filter(|c| *c != ' ').count() == SHOWN + 1);
+    }
+
+    #[test]
+    fn a_time_to_wait_is_in_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Wed, 21 Oct 2026 07:28:00 GMT").unwrap();
+        for (text, wait) in [
+            ("2", Some(2_000)),
+            ("0.5", Some(500)),
+            ("Wed, 21 Oct 2026 07:28:30 GMT", Some(30_000)),
+            ("Wed, 21 Oct 2026 07:27:00 GMT", Some(0)),
+            ("", None),
+            ("-1", None),
+            ("nan", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(text, now), wait.map(Duration::from_millis), "{text}");
         }
     }
 }

@@ -1,61 +1,41 @@
 //! A client of any OpenAI-compatible server: one request, its retries, and errors by kind.
 //!
-//! The types are ours, so that what a server says besides is kept as it came.
+//! The types are ours, so that what a server says besides is kept as it came. There is no streaming: a rollout needs whole
+//! replies.
 
 mod error;
+mod options;
+mod overflow;
 mod reply;
 
 pub use error::ServerError;
-pub(crate) use reply::{Reply, Usage};
+pub use options::{Retry, ServerOptions};
+pub(crate) use reply::{Reply, Usage, without_thinking};
 
+use reqwest::header::HeaderMap;
 use sbx_records::Message;
-use serde_json::{Map, Value, json};
-use std::time::Duration;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::OnceCell;
 
 /// Longest answer of a server that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 32 << 20;
 /// Longest wait that a server may ask for (`Retry-After`).
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
-
-/// Where the server is and how it is spoken to.
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    /// The URL up to and with `/v1`.
-    pub base_url: String,
-    /// The model's name.
-    pub model: String,
-    /// Key for `Authorization: Bearer`; never logged.
-    pub api_key: Option<String>,
-    /// Further keys of the request's object, such as a grammar.
-    pub extra_body: Map<String, Value>,
-    /// Longest time for one answer. Default: 600 s.
-    pub timeout: Duration,
-    /// When to try again.
-    pub retry: Retry,
-}
-
-/// When to try a request again: after connection errors, 408, 409, 429, 5xx, and answers that are none.
-#[derive(Clone, Copy, Debug)]
-pub struct Retry {
-    /// Tries in all. Default: 10.
-    pub attempts: u32,
-    /// Wait before the second try; it doubles each time. Default: 0.5 s.
-    pub first: Duration,
-    /// Longest wait. Default: 30 s.
-    pub longest: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Retry {
-        Retry { attempts: 10, first: Duration::from_millis(500), longest: Duration::from_secs(30) }
-    }
-}
+/// Longest time for a look at the server, beside requests proper.
+const LOOK: Duration = Duration::from_secs(30);
+/// Models that a message names.
+const MAX_NAMED: usize = 8;
 
 /// A client of one server.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     options: ServerOptions,
+    /// How the run's first request went: it goes alone, so that a server that refuses is asked once and not by every
+    /// rollout.
+    first: Arc<OnceCell<Result<(), ServerError>>>,
 }
 
 /// What a turn asks for.
@@ -70,14 +50,22 @@ impl Client {
     /// Makes a client. It connects to nothing yet.
     ///
     /// # Errors
-    /// The URL is none, or TLS cannot be set up.
-    pub fn new(options: ServerOptions) -> Result<Client, ServerError> {
+    /// The URL is none, the key cannot be sent, or TLS cannot be set up.
+    pub fn new(mut options: ServerOptions) -> Result<Client, ServerError> {
+        options.base_url = options.base_url.trim_end_matches('/').into();
         let url = reqwest::Url::parse(&options.base_url);
         if !url.is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host()) {
             let found = &options.base_url;
             return Err(ServerError::Setup(format!(
                 "--base-url: expected a URL such as http://localhost:8000/v1, found {found:?}"
             )));
+        }
+        // A key from a file often ends with its line.
+        options.api_key = options.api_key.map(|key| key.trim().to_string()).filter(|key| !key.is_empty());
+        if options.api_key.as_ref().is_some_and(|key| !key.bytes().all(|b| b.is_ascii_graphic())) {
+            return Err(ServerError::Setup(
+                "the key in --api-key-env: expected one word of ASCII characters".into(),
+            ));
         }
         // A second call finds it installed; either way one is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -87,7 +75,7 @@ impl Client {
             .user_agent(concat!("sbx/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| ServerError::Setup(format!("the HTTP client: {e}")))?;
-        Ok(Client { http, options })
+        Ok(Client { http, options, first: Arc::default() })
     }
 
     /// Asks whether a server is there at all, before anything is prepared. Any HTTP answer will do: not every server
@@ -96,48 +84,63 @@ impl Client {
     /// # Errors
     /// Nothing answers after three tries, or the key is refused.
     pub async fn preflight(&self) -> Result<(), ServerError> {
-        let url = format!("{}/models", self.options.base_url.trim_end_matches('/'));
-        let mut last = None;
-        for attempt in 0..3 {
-            if attempt > 0 {
-                tokio::time::sleep(self.options.retry.first.min(Duration::from_secs(1)) * attempt).await;
-            }
-            let mut request = self.http.get(&url).timeout(Duration::from_secs(30));
-            if let Some(key) = &self.options.api_key {
-                request = request.bearer_auth(key);
-            }
-            match request.send().await {
-                Ok(answer) if matches!(answer.status().as_u16(), 401 | 403) => {
-                    let status = answer.status().as_u16();
-                    let text = reply::text_of(answer, MAX_ANSWER_BYTES).await.unwrap_or_default();
+        let url = format!("{}/models", self.options.base_url);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.send(self.http.get(&url).timeout(LOOK)).await {
+                Ok((status @ (401 | 403), _, text)) => {
                     return Err(ServerError::of_status(status, &text, None));
                 }
                 Ok(_) => return Ok(()),
-                Err(e) => last = Some(ServerError::of_transport(&e, &self.options.base_url)),
+                Err(e) if tries == 3 => return Err(e),
+                Err(_) => tokio::time::sleep(self.options.retry.wait(tries)).await,
             }
         }
-        Err(last.unwrap_or_else(|| ServerError::Setup("no try was made".into())))
     }
 
     /// Asks for the next message, trying again as [`Retry`] says.
     pub(crate) async fn chat(&self, messages: &[Message], ask: Ask) -> Result<Reply, ServerError> {
         let body = self.body(messages, ask);
+        let mut own = None;
+        let first = self.first.get_or_init(|| async {
+            let answer = self
+                .patiently(&body)
+                .await
+                .map_err(|e| if e.is_passing() { ServerError::NeverAnswered(Box::new(e)) } else { e });
+            // What is wrong with this request alone says nothing about the others.
+            let verdict = answer.as_ref().err().filter(|e| e.is_fatal()).cloned();
+            own = Some(answer);
+            verdict.map_or(Ok(()), Err)
+        });
+        let first = first.await.clone();
+        match own {
+            Some(answer) => answer,
+            None => {
+                first?;
+                self.patiently(&body).await
+            }
+        }
+    }
+
+    async fn patiently(&self, body: &Value) -> Result<Reply, ServerError> {
         let retry = self.options.retry;
-        let mut wait = retry.first;
-        for attempt in 1.. {
-            let error = match self.once(&body).await {
+        let mut failed = 0;
+        loop {
+            let error = match self.once(body).await {
                 Ok(reply) => return Ok(reply),
                 Err(e) => e,
             };
-            if attempt >= retry.attempts || !error.is_passing() {
+            failed += 1;
+            if let ServerError::NotFound { said, .. } = error {
+                return Err(ServerError::NotFound { said, hint: self.offer().await });
+            }
+            if failed >= retry.attempts || !error.is_passing() {
                 return Err(error);
             }
-            let pause =
-                error.retry_after().map_or_else(|| jittered(wait), |asked| asked.min(MAX_RETRY_AFTER));
-            tokio::time::sleep(pause).await;
-            wait = (wait * 2).min(retry.longest);
+            let asked = error.retry_after().map(|asked| retry.asked(asked.min(MAX_RETRY_AFTER)));
+            tokio::time::sleep(asked.unwrap_or_else(|| retry.wait(failed))).await;
         }
-        Err(ServerError::Setup("no try was allowed".into()))
     }
 
     fn body(&self, messages: &[Message], ask: Ask) -> Value {
@@ -160,27 +163,63 @@ impl Client {
     }
 
     async fn once(&self, body: &Value) -> Result<Reply, ServerError> {
-        let url = format!("{}/chat/completions", self.options.base_url.trim_end_matches('/'));
-        let mut request = self.http.post(&url).json(body);
+        let url = format!("{}/chat/completions", self.options.base_url);
+        let (status, headers, text) = self.send(self.http.post(&url).json(body)).await?;
+        if status != 200 {
+            return Err(ServerError::of_status(status, &text, wait(&headers)));
+        }
+        Reply::parse(&text)
+    }
+
+    /// Sends a request; status, headers and text of the answer, with the key struck out where a server repeats it.
+    async fn send(
+        &self,
+        mut request: reqwest::RequestBuilder,
+    ) -> Result<(u16, HeaderMap, String), ServerError> {
         if let Some(key) = &self.options.api_key {
             request = request.bearer_auth(key);
         }
         let transport = |e: reqwest::Error| ServerError::of_transport(&e, &self.options.base_url);
         let answer = request.send().await.map_err(transport)?;
-        let status = answer.status().as_u16();
-        let retry_after =
-            answer.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(error::retry_after);
-        let text = reply::text_of(answer, MAX_ANSWER_BYTES).await.map_err(transport)?;
-        if status != 200 {
-            return Err(ServerError::of_status(status, &text, retry_after));
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let mut text =
+            reply::text_of(answer, MAX_ANSWER_BYTES).await.map_err(transport)?.ok_or_else(|| {
+                ServerError::NotACompletion(format!("an answer of more than {MAX_ANSWER_BYTES} bytes"))
+            })?;
+        if let Some(key) = &self.options.api_key
+            && status != 200
+        {
+            text = text.replace(key.as_str(), "(the key)");
         }
-        Reply::parse(&text)
+        Ok((status, headers, text))
+    }
+
+    /// What to do about a 404: the models that the server has, or a path that it knows.
+    async fn offer(&self) -> String {
+        let base = &self.options.base_url;
+        if let Some(models) = self.models(base).await {
+            return format!("check --model: it offers {models}");
+        }
+        if !base.ends_with("/v1") && self.models(&format!("{base}/v1")).await.is_some() {
+            return format!("expected --base-url {base}/v1");
+        }
+        "check --model, and that --base-url ends in /v1".into()
+    }
+
+    async fn models(&self, base: &str) -> Option<String> {
+        let request = self.http.get(format!("{base}/models")).timeout(LOOK);
+        let (_, _, text) = self.send(request).await.ok().filter(|(status, ..)| *status == 200)?;
+        let list: Value = serde_json::from_str(&text).ok()?;
+        let all: Vec<&str> = list["data"].as_array()?.iter().filter_map(|m| m["id"].as_str()).collect();
+        let named = all.iter().take(MAX_NAMED).map(|id| error::cut(id)).collect::<Vec<_>>().join(", ");
+        let more = all.len().saturating_sub(MAX_NAMED);
+        Some(if more > 0 { format!("{named} and {more} more") } else { named })
     }
 }
 
-/// Between three quarters and five quarters of the time, so that many rollouts do not come back at once.
-fn jittered(wait: Duration) -> Duration {
-    let nanos =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
-    wait.mul_f64(0.75 + f64::from(nanos % 1_000) / 2_000.0)
+/// How long a server asks to wait; `Retry-After-Ms` is OpenAI's.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let exact = text("retry-after-ms").and_then(|t| t.trim().parse().ok()).map(Duration::from_millis);
+    exact.or_else(|| error::retry_after(text("retry-after")?, SystemTime::now()))
 }

@@ -49,8 +49,7 @@ impl Reply {
                 not(cut(text))
             }
         })?;
-        let choice =
-            completion.choices.into_iter().next().ok_or_else(|| not("an empty list of choices".into()))?;
+        let choice = completion.choices.into_iter().next().ok_or(ServerError::EmptyChoices)?;
         let usage = completion.usage.as_ref().and_then(usage);
         Ok(Reply {
             message: split_thinking(choice.message),
@@ -60,23 +59,32 @@ impl Reply {
     }
 }
 
+/// Half a count is none: what is missing is estimated.
 fn usage(value: &Value) -> Option<Usage> {
     let number = |key: &str| value.get(key).and_then(Value::as_u64);
+    let prompt_tokens = number("prompt_tokens").filter(|n| *n > 0)?;
+    let rest = || number("total_tokens")?.checked_sub(prompt_tokens);
     let cached =
         value.get("prompt_tokens_details").and_then(|d| d.get("cached_tokens")).and_then(Value::as_u64);
     Some(Usage {
-        prompt_tokens: number("prompt_tokens")?,
-        completion_tokens: number("completion_tokens").unwrap_or(0),
+        prompt_tokens,
+        completion_tokens: number("completion_tokens").or_else(rest)?,
         cached_tokens: cached.unwrap_or(0),
     })
 }
 
-/// Moves a leading `<think>…</think>` of the text to where servers with a reasoning parser put it. Without its end all
-/// of the text is thinking: the reply was cut.
+/// A text's leading `<think>…</think>`, and what follows it. Without its end all of the text is thinking: the reply was
+/// cut.
+pub(crate) fn without_thinking(text: &str) -> (Option<&str>, &str) {
+    let Some(rest) = text.trim_start().strip_prefix("<think>") else { return (None, text) };
+    let (thinking, text) = rest.split_once("</think>").unwrap_or((rest, ""));
+    (Some(thinking.trim()), text.trim_start())
+}
+
+/// Moves thinking to where servers with a reasoning parser put it.
 fn split_thinking(mut message: Message) -> Message {
-    if let Some(rest) = message.content.trim_start().strip_prefix("<think>") {
-        let (thinking, text) = rest.split_once("</think>").unwrap_or((rest, ""));
-        let (thinking, text) = (thinking.trim().to_string(), text.trim_start().to_string());
+    if let (Some(thinking), text) = without_thinking(&message.content) {
+        let (thinking, text) = (thinking.to_string(), text.to_string());
         message.reasoning_content.get_or_insert(thinking);
         message.content = text;
     }
@@ -84,16 +92,19 @@ fn split_thinking(mut message: Message) -> Message {
     message
 }
 
-/// Reads an answer's text, bounded.
-pub(super) async fn text_of(mut answer: reqwest::Response, most: usize) -> Result<String, reqwest::Error> {
+/// Reads an answer's text; `None` when it is longer than `most` bytes.
+pub(super) async fn text_of(
+    mut answer: reqwest::Response,
+    most: usize,
+) -> Result<Option<String>, reqwest::Error> {
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
-        bytes.extend_from_slice(&chunk[..chunk.len().min(most - bytes.len().min(most))]);
-        if bytes.len() >= most {
-            break;
+        if bytes.len() + chunk.len() > most {
+            return Ok(None);
         }
+        bytes.extend_from_slice(&chunk);
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 #[cfg(test)]
@@ -124,5 +135,24 @@ mod tests {
         let null = r#"{"choices":[{"message":{"role":"assistant","content":null}}]}"#;
         let reply = Reply::parse(null).unwrap();
         assert_eq!((reply.message.content.as_str(), reply.usage), ("", None));
+    }
+
+    #[test]
+    fn half_a_count_of_tokens_is_none() {
+        let of = |text: &str| {
+            let usage = usage(&serde_json::from_str(text).unwrap())?;
+            Some((usage.prompt_tokens, usage.completion_tokens))
+        };
+        assert_eq!(of(r#"{"prompt_tokens":3,"completion_tokens":0}"#), Some((3, 0)));
+        assert_eq!(of(r#"{"prompt_tokens":3,"total_tokens":5}"#), Some((3, 2)));
+        for text in ["null", "{}", r#"{"prompt_tokens":3}"#, r#"{"prompt_tokens":0,"completion_tokens":0}"#] {
+            assert_eq!(of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn thinking_without_an_end_is_all_thinking() {
+        assert_eq!(without_thinking(" <think>a\nb"), (Some("a\nb"), ""));
+        assert_eq!(without_thinking("b <think>a</think>"), (None, "b <think>a</think>"));
     }
 }

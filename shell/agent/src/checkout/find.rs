@@ -1,0 +1,117 @@
+//! Where the repository of an instance is: `org/name` under `--repos`, a path, or a git URL.
+
+use super::git::git;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Kinds of URL that git may be asked for. Others could start programs (`ext::`), or be read as an option.
+const SCHEMES: [&str; 5] = ["https://", "http://", "ssh://", "git://", "file://"];
+/// Repositories in --repos that a message names.
+const MAX_NAMED: usize = 5;
+
+/// A repository that can be asked for a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A directory of this machine, absolute.
+    Local(PathBuf),
+    /// Elsewhere.
+    Url(String),
+}
+
+impl Source {
+    /// The full name of a commit. A URL's is taken as it is.
+    pub(super) fn resolve(&self, commit: &str) -> Result<String, String> {
+        let path = match self {
+            Source::Local(path) => path,
+            Source::Url(_) if commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                return Ok(commit.to_lowercase());
+            }
+            Source::Url(_) => {
+                return Err(format!(
+                    "base_commit {commit:?}: expected all 40 digits for a repository at a URL"
+                ));
+            }
+        };
+        if commit.starts_with('-') {
+            return Err(format!("base_commit {commit:?}: expected a commit"));
+        }
+        let name = format!("{commit}^{{commit}}");
+        git(path, &["rev-parse", "--verify", "--quiet", "--end-of-options", &name])
+            .map_err(|_| format!("base_commit {commit:?} is not in {}", path.display()))
+    }
+
+    /// What `git fetch` is told.
+    pub(super) fn url(&self) -> String {
+        match self {
+            Source::Local(path) => format!("file://{}", path.display()),
+            Source::Url(url) => url.clone(),
+        }
+    }
+}
+
+/// Finds a repository by the `repo` of an instance.
+pub(super) fn find(repos: Option<&Path>, repo: &str) -> Result<Source, String> {
+    if let Some(path) = repo.strip_prefix("file:///") {
+        return local(&[PathBuf::from("/").join(path)]).ok_or(format!("repository {repo:?} is not there"));
+    }
+    if SCHEMES.iter().any(|s| repo.starts_with(s)) {
+        return Ok(Source::Url(repo.into()));
+    }
+    if repo.contains("://") {
+        return Err(format!("repository {repo:?}: expected a URL of {}", SCHEMES.join(", ")));
+    }
+    let mut places = Vec::new();
+    let leads_out = repo.starts_with('/') || repo.split('/').any(|part| part == "..");
+    if let Some(root) = repos
+        && !leads_out
+    {
+        let flat = repo.replace('/', "__");
+        let name = repo.rsplit('/').next().unwrap_or(repo);
+        for form in [repo, flat.as_str(), name] {
+            places.extend([root.join(form), root.join(format!("{form}.git"))]);
+        }
+    }
+    places.push(PathBuf::from(repo));
+    places.dedup();
+    if let Some(found) = local(&places) {
+        return Ok(found);
+    }
+    let looked = places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
+    let hint = match repos {
+        Some(root) => near(root, repo),
+        None if leads_out => String::new(),
+        None => "; --repos DIR tells where repositories are".into(),
+    };
+    Err(format!("repository {repo:?} is not there; looked for {looked}{hint}"))
+}
+
+fn local(places: &[PathBuf]) -> Option<Source> {
+    let found = places.iter().find(|path| {
+        path.join(".git").exists() || (path.join("HEAD").is_file() && path.join("objects").is_dir())
+    })?;
+    fs::canonicalize(found).ok().map(Source::Local)
+}
+
+/// Names in --repos that could have been meant.
+fn near(root: &Path, repo: &str) -> String {
+    let list = |dir: &Path| -> Vec<String> {
+        let names = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.file_name());
+        names.map(|n| n.to_string_lossy().into_owned()).filter(|n| !n.starts_with('.')).collect()
+    };
+    let tail = repo.rsplit('/').next().unwrap_or(repo).to_lowercase();
+    let beginning: String = tail.chars().take(3).collect();
+    let mut names = list(root);
+    let inner: Vec<String> = names
+        .iter()
+        .filter(|org| local(&[root.join(org)]).is_none())
+        .flat_map(|org| list(&root.join(org)).into_iter().map(move |n| format!("{org}/{n}")))
+        .collect();
+    names.extend(inner);
+    names.retain(|n| {
+        let path = root.join(n);
+        n.to_lowercase().contains(&beginning) && local(&[path]).is_some()
+    });
+    names.sort();
+    names.truncate(MAX_NAMED);
+    if names.is_empty() { String::new() } else { format!("; there is {}", names.join(", ")) }
+}
