@@ -69,7 +69,7 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
         return whole.checked_mul(*factor);
     }
     let value = number.parse::<f64>().ok()? * *factor as f64;
-    (value.is_finite() && value >= 0.0 && value < 9e15).then_some(value as u64)
+    (0.0..9e15).contains(&value).then_some(value as u64)
 }
 
 impl Serialize for ByteSize {

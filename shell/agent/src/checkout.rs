@@ -74,14 +74,15 @@ impl Checkouts {
         let source = find::find(self.repos.as_deref(), repo)?;
         let commit = source.resolve(commit)?;
         // The commit's name is enough: a checkout holds nothing but that commit.
-        let all = self.cache.join("checkouts");
+        let io = |e: std::io::Error| format!("the cache {}: {e}", self.cache.display());
+        // Git runs in other directories than this process.
+        let all = std::path::absolute(self.cache.join("checkouts")).map_err(io)?;
         let checkout = Checkout { dir: all.join(&commit), commit: commit.clone() };
         // Renamed when whole, so one file tells.
         let is_made = || checkout.dir.join("tree/.git/HEAD").is_file();
         if is_made() {
             return Ok(checkout);
         }
-        let io = |e: std::io::Error| format!("the cache {}: {e}", self.cache.display());
         fs::create_dir_all(&all).map_err(io)?;
         let lock = fs::File::create(all.join(format!("{commit}.lock"))).map_err(io)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|e| io(e.into()))?;

@@ -10,6 +10,9 @@ pub enum Error {
     /// The server refuses every request, or is not there.
     #[error("{0}")]
     Server(String),
+    /// One rollout after the other failed on our side.
+    #[error("{0}")]
+    GivenUp(String),
     /// The options do not fit together, or not to what the run folder holds.
     #[error("{0}")]
     Options(String),

@@ -9,15 +9,18 @@
 mod budget;
 mod checkout;
 mod error;
+mod hands;
 pub mod harness;
 mod rollout;
 mod run;
 mod scripted;
 mod server;
 mod settings;
+mod watch;
 
 pub use checkout::{Checkout, Checkouts};
 pub use error::Error;
-pub use run::{RunOptions, Summary, Watch, run};
-pub use scripted::{Fault, Script, ScriptedServer, Turns};
+pub use run::{RunOptions, Summary, run};
+pub use scripted::{Asked, Fault, Script, ScriptedServer, Turns};
 pub use server::{Client, Retry, ServerError, ServerOptions};
+pub use watch::Watch;

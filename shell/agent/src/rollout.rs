@@ -1,21 +1,21 @@
 //! One rollout: the model's turns, the sandbox's answers, and the patch at the end, however it ends.
 
+use crate::Error;
 use crate::budget::{self, Budget};
 use crate::checkout::Checkout;
+use crate::hands::Hands;
 use crate::harness::{Harness, Limits};
 use crate::server::{Ask, Client, Reply, ServerError, Usage};
-use sbx_bash::Shell;
 use sbx_records::{ExitStatus, Instance, Message, ObservationCounts, PolicyStamp, Rollout};
-use sbx_runtime::{Action, Observation, Outcome, Policy};
+use sbx_runtime::{Observation, Outcome, Policy};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Longest reason in a record, in characters.
 const MAX_DETAIL: usize = 200;
-/// Where a checkout appears in the sandbox.
-pub(crate) const WORKSPACE: &str = "/workspace";
 const NOT_FOUND: i32 = 127;
 const DENIED: i32 = 126;
 
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub harness: &'static dyn Harness,
     pub limits: Limits,
     pub policy: Policy,
+    pub stamp: PolicyStamp,
     pub model: String,
     pub temperature: f64,
     pub seed: Option<u64>,
@@ -32,86 +33,108 @@ pub(crate) struct Shared {
     pub stop: AtomicBool,
 }
 
-/// A rollout that has ended, and what was wrong with the server if that ended it.
+/// Which rollout to run, and who hears of its turns.
+pub(crate) struct Order {
+    pub instance: Arc<Instance>,
+    pub checkout: Checkout,
+    pub number: u32,
+    pub turns: UnboundedSender<Turn>,
+}
+
+/// A turn has been made.
+pub(crate) struct Turn {
+    pub instance: Arc<Instance>,
+    pub rollout: u32,
+    pub turn: u64,
+}
+
+/// A rollout that has ended, and what on our side ended it, if anything did.
 pub(crate) struct Ended {
     pub record: Rollout,
-    pub server: Option<ServerError>,
+    pub trouble: Option<Trouble>,
+}
+
+/// What on our side can end a rollout.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    Server(ServerError),
+    Sandbox(String),
+    /// The whole run ends.
+    Stopped,
 }
 
 /// Why a conversation ended.
 struct End {
     status: ExitStatus,
     detail: String,
-    server: Option<ServerError>,
+    trouble: Option<Trouble>,
 }
 
 impl End {
     fn new(status: ExitStatus, detail: impl Into<String>) -> End {
-        End { status, detail: detail.into(), server: None }
+        End { status, detail: detail.into(), trouble: None }
+    }
+
+    fn trouble(detail: impl Into<String>, trouble: Trouble) -> End {
+        End { status: ExitStatus::Errored, detail: detail.into(), trouble: Some(trouble) }
+    }
+
+    fn sandbox(what: &str, why: String) -> End {
+        End::trouble(format!("{what}: {why}"), Trouble::Sandbox(why))
     }
 }
 
 /// Runs one rollout to its end. Nothing of it is lost: whatever goes wrong is in the record.
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    instance: Arc<Instance>,
-    checkout: Checkout,
-    number: u32,
-) -> Ended {
+pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
     let started = Instant::now();
     let mut record = Rollout {
         schema: Rollout::SCHEMA.into(),
-        instance_id: instance.instance_id.clone(),
-        repo: instance.repo.clone(),
-        base_commit: checkout.commit.clone(),
-        rollout: number,
+        instance_id: order.instance.instance_id.clone(),
+        repo: order.instance.repo.clone(),
+        base_commit: order.checkout.commit.clone(),
+        rollout: order.number,
         model: shared.model.clone(),
         harness: shared.harness.name().into(),
         started_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()),
         seed: shared.seed,
         temperature: shared.temperature,
-        policy: PolicyStamp { name: shared.policy.name.clone(), sha256: shared.policy.sha256() },
+        policy: shared.stamp.clone(),
         sbx_version: env!("CARGO_PKG_VERSION").into(),
         ..Rollout::default()
     };
-    let policy = shared.policy.clone();
-    let opened = blocking(move || Shell::open(&policy, checkout.workspace(WORKSPACE))).await;
-    let end = match opened {
-        Ok(Ok(mut shell)) => {
-            let plan = shell.sandbox().plan();
-            (record.enforced, record.missing) = (plan.enforced.clone(), plan.missing.clone());
-            converse(&shared, &instance, shell, &mut record).await
-        }
-        Ok(Err(e)) => End::new(ExitStatus::Errored, format!("sandbox: {e}")),
-        Err(why) => End::new(ExitStatus::Errored, why),
+    let end = match Hands::open(&shared, order.checkout.clone()).await {
+        Ok(hands) => converse(&shared, &order, hands, &mut record).await,
+        Err(e) => End::sandbox("sandbox", e.to_string()),
     };
     record.exit_status = end.status;
     record.exit_status_detail = end.detail.chars().take(MAX_DETAIL).collect();
     record.n_turns = record.messages.iter().filter(|m| m.role == "assistant").count() as u64;
     record.duration_sec = started.elapsed().as_secs_f64();
-    Ended { record, server: end.server }
+    Ended { record, trouble: end.trouble }
 }
 
-async fn converse(shared: &Arc<Shared>, instance: &Instance, shell: Shell, record: &mut Rollout) -> End {
-    record.messages = shared.harness.opening(instance, &shared.policy);
-    let mut hands = Hands { shell: Some(shell) };
-    let end = turns(shared, &mut hands, record).await;
+async fn converse(shared: &Arc<Shared>, order: &Order, mut hands: Hands, record: &mut Rollout) -> End {
+    (record.enforced, record.missing) = hands.walls();
+    record.messages = shared.harness.opening(&order.instance, &shared.policy);
+    let end = turns(shared, order, &mut hands, record).await;
     match hands.patch().await {
         Ok(patch) => {
             record.patch = patch;
             end
         }
+        // The reason that came first says more.
+        Err(_) if end.trouble.is_some() => end,
         // A conversation without its patch is not a finished rollout.
-        Err(why) => End { status: ExitStatus::Errored, detail: format!("patch: {why}"), ..end },
+        Err(why) => End::sandbox("patch", why),
     }
 }
 
-async fn turns(shared: &Arc<Shared>, hands: &mut Hands, record: &mut Rollout) -> End {
+async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &mut Rollout) -> End {
     let (harness, limits) = (shared.harness, shared.limits);
     let mut budget = Budget::new(limits.total_tokens, limits.reserve_tokens, limits.turn_tokens);
     for turn in 0..limits.turns {
         if shared.stop.load(Ordering::Relaxed) {
-            return End::new(ExitStatus::Errored, "interrupted");
+            return End::trouble("the run was stopped", Trouble::Stopped);
         }
         let Some(max_tokens) = budget.next(&record.messages) else {
             return End::new(ExitStatus::Incomplete, format!("token budget of {} used", limits.total_tokens));
@@ -124,11 +147,13 @@ async fn turns(shared: &Arc<Shared>, hands: &mut Hands, record: &mut Rollout) ->
                 return End::new(ExitStatus::Incomplete, e.to_string());
             }
             Err(e) => {
-                let detail = format!("API error at turn {}: {e}", turn + 1);
-                return End { status: ExitStatus::Errored, detail, server: Some(e) };
+                return End::trouble(format!("API error at turn {}: {e}", turn + 1), Trouble::Server(e));
             }
         };
         let finish = take(reply, record, &mut budget);
+        let heard = Turn { instance: order.instance.clone(), rollout: order.number, turn: turn + 1 };
+        // Nobody hears when the run is being taken down.
+        let _ = order.turns.send(heard);
         let text = record.messages.last().map_or("", |m| m.content.as_str());
         let Some(action) = harness.action(text) else {
             record.messages.push(Message::new("user", harness.no_action()));
@@ -139,7 +164,7 @@ async fn turns(shared: &Arc<Shared>, hands: &mut Hands, record: &mut Rollout) ->
         };
         let seen = match hands.act(shared, action).await {
             Ok(seen) => seen,
-            Err(why) => return End::new(ExitStatus::Errored, format!("sandbox: {why}")),
+            Err(why) => return End::sandbox("sandbox", why),
         };
         count(&mut record.observations, &seen);
         let observation = harness.observation(&seen);
@@ -179,65 +204,18 @@ fn count(counts: &mut ObservationCounts, seen: &Observation) {
     counts.timed_out += u64::from(seen.outcome == Outcome::TimedOut);
 }
 
+/// Builds one sandbox and takes it down again: whether this host can, before any rollout needs it.
+pub(crate) async fn try_sandbox(shared: &Arc<Shared>, checkout: &Checkout) -> Result<(), Error> {
+    Hands::open(shared, checkout.clone()).await.map(drop)
+}
+
 /// The seed of one turn: the same run gives the same seeds, whatever the order of its rollouts.
+///
+/// The first four bytes, little-endian, of SHA-256 over run seed, instance, rollout and turn (both from 0) in decimal
+/// with NUL between them; without its lowest bit, because servers store seeds as signed 64-bit or even 32-bit numbers.
 fn derive(seed: u64, instance: &str, rollout: u32, turn: u64) -> u64 {
     let hash = Sha256::digest(format!("{seed}\0{instance}\0{rollout}\0{turn}"));
-    // Servers store seeds as signed 64-bit or even 32-bit numbers; 31 bits fit all.
     u64::from(u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]) >> 1)
-}
-
-/// The sandbox, lent to a blocking thread for each action.
-struct Hands {
-    shell: Option<Shell>,
-}
-
-impl Hands {
-    async fn act(&mut self, shared: &Arc<Shared>, script: String) -> Result<Observation, String> {
-        let shared = shared.clone();
-        self.lend(move |shell| {
-            let mut action = Action::bash(&script).time(shared.limits.action_time);
-            for (key, value) in shared.harness.environment(WORKSPACE) {
-                action = action.env(key, value);
-            }
-            shell.act(&action).map_err(|e| e.to_string())
-        })
-        .await
-    }
-
-    async fn patch(&mut self) -> Result<String, String> {
-        self.lend(|shell| {
-            let changes = shell.changes().map_err(|e| e.to_string())?;
-            Ok(String::from_utf8_lossy(&changes.try_diff().map_err(|e| e.to_string())?).into_owned())
-        })
-        .await
-    }
-
-    async fn lend<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&mut Shell) -> Result<T, String> + Send + 'static,
-    ) -> Result<T, String> {
-        let mut shell = self.shell.take().ok_or("the sandbox is gone")?;
-        let (shell, done) = blocking(move || {
-            let done = work(&mut shell);
-            (shell, done)
-        })
-        .await?;
-        self.shell = Some(shell);
-        done
-    }
-}
-
-impl Drop for Hands {
-    fn drop(&mut self) {
-        // Taking a sandbox down waits for the kernel; that is no work for a thread that serves others.
-        if let (Some(shell), Ok(handle)) = (self.shell.take(), tokio::runtime::Handle::try_current()) {
-            handle.spawn_blocking(move || drop(shell));
-        }
-    }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| format!("a thread of ours failed: {e}"))
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 
 use crate::Error;
 use sbx_records::replace_file;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// What must stay the same when a run is continued.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Settings {
     pub schema: String,
     pub model: String,
@@ -19,30 +22,29 @@ pub(crate) struct Settings {
     pub max_total_tokens: u64,
     pub reserve_tokens: u64,
     pub max_turn_tokens: u64,
+    pub extra_body: Map<String, Value>,
 }
 
 impl Settings {
     pub(crate) const SCHEMA: &'static str = "sbx.run/1";
 
-    /// Writes the settings into a new run folder, or holds them against those of an old one.
-    pub(crate) fn hold(&self, dir: &Path) -> Result<(), Error> {
+    /// Writes the settings into a run folder without rollouts, or holds them against those of one that has some.
+    pub(crate) fn hold(&self, dir: &Path, is_new: bool) -> Result<(), Error> {
         let path = dir.join("run.json");
-        let Ok(text) = std::fs::read_to_string(&path) else {
+        let before = match fs::read_to_string(&path) {
+            // What never led to a rollout binds nobody.
+            Ok(_) if is_new => None,
+            Ok(text) => Some(text),
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            Err(e) => return Err(Error::Options(format!("{}: {e}", path.display()))),
+        };
+        let Some(before) = before else {
             return Ok(replace_file(&path, |f| Ok(serde_json::to_writer_pretty(f, self)?))?);
         };
-        let before: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
+        let before: Map<String, Value> = serde_json::from_str(&before).map_err(|e| {
             Error::Options(format!("{}: {e}; expected the settings of a run", path.display()))
         })?;
-        let now = serde_json::json!(self);
-        let differs: Vec<String> = now
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(key, value)| before.get(key) != Some(value))
-            .map(|(key, value)| {
-                format!("{key}: {} there, {value} now", before.get(key).unwrap_or(&serde_json::Value::Null))
-            })
-            .collect();
+        let differs = self.differs(&before);
         if differs.is_empty() {
             return Ok(());
         }
@@ -51,5 +53,16 @@ impl Settings {
             dir.display(),
             differs.join("; ")
         )))
+    }
+
+    fn differs(&self, before: &Map<String, Value>) -> Vec<String> {
+        let now = json!(self);
+        let pairs = now.as_object().into_iter().flatten();
+        let other = pairs.filter(|(key, value)| before.get(*key) != Some(value));
+        other
+            .map(|(key, value)| {
+                format!("{key}: {} there, {value} now", before.get(key).unwrap_or(&Value::Null))
+            })
+            .collect()
     }
 }

@@ -91,35 +91,55 @@ pub(crate) fn not_allowed(policy: &Policy, program: &str) -> Denied {
     Denied { what: program.into(), rule: "commands.allow".into(), hint }
 }
 
-/// Whether a rule's words are the program and the first words that are not options. A pattern word may end in `*`.
+/// Options of git itself that take the next word: `git -C dir -c k=v push`.
+const GIT_WITH_VALUE: [&str; 6] = ["-C", "-c", "--exec-path", "--git-dir", "--namespace", "--work-tree"];
+
+/// Whether a rule's words fit a command: the first is the program, the others are its first words that are not options,
+/// in order. A word of the rule that is an option may stand anywhere. `*` in a rule stands for any text.
 fn fits(rule: &Refuse, call: &Call) -> bool {
     let mut pattern = rule.when.split_whitespace();
-    if pattern.next() != call.program() {
+    let Some(program) = call.program() else { return false };
+    if !pattern.next().is_some_and(|expected| glob(expected.as_bytes(), program.as_bytes())) {
         return false;
     }
-    // `git -C dir -c k=v push`: these options take the next word.
-    let with_value: &[&str] =
-        if call.program() == Some("git") { &["-C", "-c", "--git-dir", "--work-tree"] } else { &[] };
+    let with_value: &[&str] = if program == "git" { &GIT_WITH_VALUE } else { &[] };
+    let is_option = |word: &str| word.starts_with('-');
     let mut words = call.words.iter().skip(1);
     pattern.all(|expected| {
+        if is_option(expected) {
+            let given = call.words.iter().skip(1).flatten();
+            return given.take_while(|w| *w != "--").any(|w| glob(expected.as_bytes(), w.as_bytes()));
+        }
         loop {
             match words.next() {
-                Some(Some(word)) if with_value.contains(&word.as_str()) && !expected.starts_with('-') => {
-                    words.next();
-                }
-                Some(Some(word)) if word.starts_with('-') && !expected.starts_with('-') => {}
-                Some(Some(word)) => return glob(expected, word),
+                Some(Some(word)) if with_value.contains(&word.as_str()) => drop(words.next()),
+                Some(Some(word)) if is_option(word) => {}
+                Some(Some(word)) => return glob(expected.as_bytes(), word.as_bytes()),
                 Some(None) | None => return false,
             }
         }
     })
 }
 
-fn glob(pattern: &str, word: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => word.starts_with(prefix),
-        None => word == pattern,
+/// Whether a word fits a pattern in which `*` stands for any text.
+fn glob(pattern: &[u8], word: &[u8]) -> bool {
+    let (mut p, mut w) = (0, 0);
+    // Where the last `*` was, and the word's place that it was tried up to.
+    let mut star: Option<(usize, usize)> = None;
+    while w < word.len() {
+        if pattern.get(p) == Some(&b'*') {
+            star = Some((p, w));
+            p += 1;
+        } else if pattern.get(p) == Some(&word[w]) {
+            (p, w) = (p + 1, w + 1);
+        } else if let Some((at, tried)) = star {
+            star = Some((at, tried + 1));
+            (p, w) = (at + 1, tried + 1);
+        } else {
+            return false;
+        }
     }
+    pattern[p..].iter().all(|b| *b == b'*')
 }
 
 #[cfg(test)]
@@ -127,7 +147,9 @@ mod tests {
     use super::*;
 
     fn policy() -> Policy {
-        let text = "extends = \"whitelist\"\n[[refuse]]\nwhen = \"rm -rf\"\nbecause = \"no\"\n";
+        let text = "extends = \"whitelist\"\n[[refuse]]\nwhen = \"rm -rf\"\nbecause = \"no\"\n\
+                    [[refuse]]\nwhen = \"git commit --no-ver*\"\nbecause = \"no\"\n\
+                    [[refuse]]\nwhen = \"git remote * h*://*.org\"\nbecause = \"no\"\n";
         Policy::parse(text, "p.toml").unwrap()
     }
 
@@ -142,6 +164,11 @@ mod tests {
             "rm -rf x",
             "find . | xargs git push",
             "x=$(git push)",
+            "rm x -rf",
+            "git commit -m x --no-verify",
+            "git remote add http://example.org",
+            "if true; then echo \"${x:-$(git push)}\"; fi",
+            "git commit -m \"$(cat <<'E'\nDon't (\nE\n)\" && git push",
         ] {
             assert!(matches!(judge(&policy(), script), Verdict::Refused { .. }), "{script}");
         }
@@ -154,6 +181,9 @@ mod tests {
             "git commit -m push",
             "grep 'git push' f",
             "# git push\nls",
+            "rm -- -rf",
+            "git remote add https://example.net",
+            "$git push",
         ] {
             assert_eq!(judge(&policy(), script), Verdict::Allowed, "{script}");
         }
@@ -167,17 +197,42 @@ mod tests {
     }
 
     #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, word) in [("a*", "a"), ("*", ""), ("a*c*e", "abcde"), ("*a", "aba"), ("a", "a")] {
+            assert!(glob(pattern.as_bytes(), word.as_bytes()), "{pattern} {word}");
+        }
+        for (pattern, word) in [("a*", "ba"), ("a*c", "ab"), ("", "a"), ("a", ""), ("*a", "ab")] {
+            assert!(!glob(pattern.as_bytes(), word.as_bytes()), "{pattern} {word}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_and_left_to_bash() {
+        assert!(matches!(judge(&policy(), "if git push"), Verdict::Unread(_)));
+        assert_eq!(outside(&policy(), "if curl"), []);
+    }
+
+    #[test]
     fn the_verdict_does_not_depend_on_heredoc_bodies_or_quoted_text() {
         let policy = policy();
-        let bodies = ["git push", "rm -rf /", "$(git push)", "`git push`", "'", "EO", "if", "curl x | sh"];
-        for body in bodies {
-            assert_eq!(
-                judge(&policy, &format!("cat > f <<'EOF'\n{body}\nEOF\nls")),
-                Verdict::Allowed,
-                "{body}"
-            );
-            let quoted = body.replace('\'', "");
-            assert_eq!(judge(&policy, &format!("echo '{quoted}'; ls")), Verdict::Allowed, "{body}");
+        let mut random = 7u64;
+        let mut below = |n: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) as usize % n
+        };
+        let bits = [
+            "git push", "rm -rf /", "$(", ")", "`", "\"", "'", "EO", "if", "\n", " ", "\\", "<<X", "${", "}",
+            "#",
+        ];
+        let refused = |verdict| matches!(verdict, Verdict::Refused { .. });
+        for _ in 0..500 {
+            let body: String = (0..below(12)).map(|_| bits[below(bits.len())]).collect();
+            let heredoc = format!("cat > f <<'EOF'\n{body}\nEOF\n");
+            assert_eq!(judge(&policy, &format!("{heredoc}ls")), Verdict::Allowed, "{body}");
+            assert!(refused(judge(&policy, &format!("{heredoc}git push"))), "{body}");
+            let quoted = format!("echo '{}'", body.replace('\'', ""));
+            assert_eq!(judge(&policy, &format!("{quoted}; ls")), Verdict::Allowed, "{body}");
+            assert!(refused(judge(&policy, &format!("{quoted}; git push"))), "{body}");
         }
     }
 

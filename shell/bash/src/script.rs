@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 64;
 /// will take for an end is not known before it has parsed, so ends are not subtracted.
 const MAX_OPENERS: usize = 4096;
 /// Most bytes that are looked at, each as often as the tokenizer does: once for every substitution that may be open.
-const MAX_WORK: usize = 64 << 20;
+const MAX_WORK: usize = 32 << 20;
 /// Most commands that are collected from one script.
 const MAX_CALLS: usize = 10_000;
 /// Stack of the thread that reads, in bytes: [`MAX_OPENERS`] levels of the parser take less than half of it.
@@ -356,6 +356,12 @@ mod tests {
             ("timeout -k 1 5 sh -c \"ls\"", vec!["timeout", "sh", "ls"]),
             ("nohup command exec ls", vec!["nohup", "command", "exec", "ls"]),
             ("eval 'git push'", vec!["eval", "git"]),
+            ("bash -euo pipefail -c 'git push'", vec!["bash", "git"]),
+            ("env - A=1 git push", vec!["env", "git"]),
+            ("find . -ok rm {} + -o -execdir cat {} \\;", vec!["find", "rm", "cat"]),
+            ("command -v python3", vec!["command"]),
+            ("echo \"${x:-$(git push)}\"", vec!["git", "echo"]),
+            ("ls | xargs -I{} sh -c 'cat {}'", vec!["ls", "xargs", "sh", "cat"]),
         ] {
             assert_eq!(programs(text), expected, "{text}");
         }

@@ -1,13 +1,15 @@
 //! The data set's card: what `datasets` reads in its head, and what people read below.
 
 use crate::Error;
+use crate::features::yaml_fields;
+use crate::shards::Sizes;
 use crate::stats::Stats;
-use crate::table::{CARD, Column, FULL, Kind};
+use crate::table::{CARD, Column, FULL};
 use sbx_records::Rollouts;
 use std::fmt::Write;
 
-/// Renders `README.md`; `sizes` are the bytes of the two configurations' files.
-pub(crate) fn render(stats: &Stats, rollouts: &Rollouts, sizes: [u64; 2]) -> Result<String, Error> {
+/// Renders `README.md`; `sizes` are those of the two configurations.
+pub(crate) fn render(stats: &Stats, rollouts: &Rollouts, sizes: [Sizes; 2]) -> Result<String, Error> {
     let first = rollouts.iter().next().transpose()?.unwrap_or_default();
     let mut text = String::from(
         "---\ntask_categories:\n- text-generation\ntags:\n- agent\n- trajectories\n- software-engineering\n- sbx\n",
@@ -40,8 +42,8 @@ pub(crate) fn render(stats: &Stats, rollouts: &Rollouts, sizes: [u64; 2]) -> Res
          columns of the SWE-ZERO card: `instance_id`, `messages` (role, content), `repo`, `exit_status` (Submitted, incomplete, \
          errored, other), `exit_status_detail`, `n_turns`, `n_messages`, `prompt_tokens`, `completion_tokens`, `duration_sec`. \
          The observation that ended a submitted rollout is not among its messages.\n\nThe configuration `full` adds the rollout's \
-         number, the patch of *every* rollout, the submission, reasoning and tool calls, token and observation counts, seed, and \
-         the policy's hash. `resolved` is −1: not graded.\n\n```python\nfrom datasets import load_dataset\n\
+         number, the patch of *every* rollout, the submission and the observation that ended it, reasoning and tool calls, \
+         token and observation counts, seed, the policy's hash, and the walls that stood. `resolved` is −1: not graded.\n\n```python\nfrom datasets import load_dataset\n\
          rows = load_dataset(\"path/to/this/folder\", split=\"train\")\nfull = load_dataset(\"path/to/this/folder\", \"full\", split=\"train\")\n```\n",
     );
     Ok(text)
@@ -52,22 +54,13 @@ fn code(text: &str) -> String {
     text.replace(['`', '\n', '|'], "'")
 }
 
-fn info(text: &mut String, config: &str, columns: &[Column], rows: u64, bytes: u64) {
+fn info(text: &mut String, config: &str, columns: &[Column], rows: u64, sizes: Sizes) {
     let _ = writeln!(text, "- config_name: {config}\n  features:");
-    for (name, kind) in columns {
-        let _ = match kind {
-            Kind::Text => writeln!(text, "  - name: {name}\n    dtype: string"),
-            Kind::Integer => writeln!(text, "  - name: {name}\n    dtype: int64"),
-            Kind::Real => writeln!(text, "  - name: {name}\n    dtype: float64"),
-            Kind::Messages(keys) => {
-                let _ = writeln!(text, "  - name: {name}\n    list:");
-                keys.iter().try_for_each(|key| writeln!(text, "    - name: {key}\n      dtype: string"))
-            }
-        };
-    }
+    yaml_fields(columns.iter().map(|(name, cell)| (*name, cell.feature())), text, 2);
+    let Sizes { files, values } = sizes;
     let _ = writeln!(
         text,
-        "  splits:\n  - name: train\n    num_bytes: {bytes}\n    num_examples: {rows}\n  download_size: {bytes}\n  dataset_size: {bytes}"
+        "  splits:\n  - name: train\n    num_bytes: {values}\n    num_examples: {rows}\n  download_size: {files}\n  dataset_size: {values}"
     );
 }
 
@@ -77,6 +70,7 @@ fn size_category(rows: u64) -> &'static str {
         1_000..10_000 => "1K<n<10K",
         10_000..100_000 => "10K<n<100K",
         100_000..1_000_000 => "100K<n<1M",
-        _ => "1M<n<10M",
+        1_000_000..10_000_000 => "1M<n<10M",
+        _ => "n>10M",
     }
 }

@@ -12,12 +12,17 @@ pub enum Error {
     /// There is nothing to write.
     #[error("{0}: the journal holds no rollouts yet")]
     Empty(String),
+    /// Another process writes the same data set.
+    #[error("{0}: another sbx is writing this data set; wait for it")]
+    Busy(String),
     /// The parquet library.
-    #[error("parquet: {0}")]
-    Parquet(#[from] parquet::errors::ParquetError),
-    /// The arrow library.
-    #[error("arrow: {0}")]
-    Arrow(#[from] arrow::error::ArrowError),
+    #[error("writing parquet into {folder}: {source}")]
+    Parquet {
+        /// The configuration's folder.
+        folder: String,
+        /// The library's reason, or the system's within.
+        source: parquet::errors::ParquetError,
+    },
     /// The page's template.
     #[error("report.html: {0}")]
     Template(#[from] minijinja::Error),

@@ -4,18 +4,24 @@
 use crate::Error;
 use crate::stats::Stats;
 use minijinja::{AutoEscape, Environment, context};
-use sbx_records::{Rollout, Rollouts, replace_file};
+use sbx_records::{Draft, Rollout, Rollouts};
 use std::path::Path;
 
-/// Conversations that the page holds at most; all are in the parquet files.
-const MAX_CONVERSATIONS: usize = 200;
+/// Bytes of the page after which no conversation begins, for the browser's sake.
+const MAX_PAGE_BYTES: usize = 64 << 20;
 /// Characters of one message that the page shows at most.
 const MAX_SHOWN: usize = 20_000;
 
 const HEAD: &str = include_str!("report/head.html");
 const ROLLOUT: &str = include_str!("report/rollout.html");
 
-pub(crate) fn write(dir: &Path, rollouts: &Rollouts, stats: &Stats) -> Result<(), Error> {
+/// Writes the page with so many conversations at most; it has no name yet.
+pub(crate) fn draft(
+    path: &Path,
+    rollouts: &Rollouts,
+    stats: &Stats,
+    conversations: usize,
+) -> Result<Draft, Error> {
     let mut templates = Environment::new();
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
     templates.add_template("head", HEAD)?;
@@ -28,18 +34,26 @@ pub(crate) fn write(dir: &Path, rollouts: &Rollouts, stats: &Stats) -> Result<()
         ("other", stats.other),
     ]
     .map(|(name, n)| (name, n, 100.0 * n as f64 / stats.rollouts.max(1) as f64));
-    let shown = rollouts.len().min(MAX_CONVERSATIONS);
+    let shown = rollouts.len().min(conversations);
     let head = head.render(
         context! { rows => stats.rows(), shares => shares.to_vec(), shown, total => rollouts.len() },
     )?;
     let mut failure = None;
-    replace_file(&dir.join("report.html"), |f| {
+    Draft::write(path, |f| {
         f.write_all(head.as_bytes())?;
-        for rollout in rollouts.iter().take(MAX_CONVERSATIONS) {
+        let mut bytes = head.len();
+        for (n, rollout) in rollouts.iter().take(shown).enumerate() {
+            if bytes > MAX_PAGE_BYTES {
+                writeln!(f, "<p>The page is full after {n} conversations.</p>")?;
+                break;
+            }
             // The error's own words are kept; the file's writer only knows that it must not go on.
             let rendered = rollout.map_err(Error::from).and_then(|r| render(&one, &r));
             match rendered {
-                Ok(text) => f.write_all(text.as_bytes())?,
+                Ok(text) => {
+                    bytes += text.len();
+                    f.write_all(text.as_bytes())?;
+                }
                 Err(e) => {
                     failure = Some(e);
                     return Err(std::io::Error::other("a rollout could not be rendered"));

@@ -1,7 +1,8 @@
 //! The statistics of the SWE-ZERO card, from the rows alone.
 
 use crate::actions::action_text;
-use crate::minhash::Uniques;
+use crate::pairwise::Pairwise;
+use crate::uniques::{Diversity, Uniques};
 use sbx_records::{ExitStatus, Rollout};
 use serde::Serialize;
 
@@ -42,7 +43,9 @@ pub struct Stats {
     pub denied: u64,
     /// Observations that timed out.
     pub timed_out: u64,
-    /// From the first start to the last end, in seconds.
+    /// Similarities of all pairs of rollouts; none for one rollout, or for more than 5,000.
+    pub pairwise: Option<Pairwise>,
+    /// Seconds in which at least one rollout ran; pauses between runs do not count.
     pub wall_sec: f64,
 }
 
@@ -52,22 +55,27 @@ pub(crate) struct Counter {
     uniques: Uniques,
     turns: u64,
     last_instance: Option<String>,
-    span: Option<(f64, f64)>,
+    /// Start and end of each rollout.
+    spans: Vec<(f64, f64)>,
 }
 
 impl Counter {
-    pub(crate) fn new() -> Counter {
+    pub(crate) fn new(diversity: Diversity) -> Counter {
         Counter {
             stats: Stats::default(),
-            uniques: Uniques::new(),
+            uniques: Uniques::new(diversity),
             turns: 0,
             last_instance: None,
-            span: None,
+            spans: Vec::new(),
         }
     }
 
-    /// Takes a rollout. Those of an instance come one after the other.
-    pub(crate) fn add(&mut self, rollout: &Rollout) {
+    /// Takes a rollout. Those of an instance come one after the other. `earlier` gives a former one again.
+    pub(crate) fn add<E>(
+        &mut self,
+        rollout: &Rollout,
+        mut earlier: impl FnMut(usize) -> Result<Rollout, E>,
+    ) -> Result<(), E> {
         let s = &mut self.stats;
         s.rollouts += 1;
         if self.last_instance.as_ref() != Some(&rollout.instance_id) {
@@ -89,10 +97,9 @@ impl Counter {
         s.not_found += rollout.observations.not_found;
         s.denied += rollout.observations.denied;
         s.timed_out += rollout.observations.timed_out;
-        let (start, end) = (rollout.started_at, rollout.started_at + rollout.duration_sec);
-        let (first, last) = self.span.unwrap_or((start, end));
-        self.span = Some((first.min(start), last.max(end)));
-        self.uniques.add(&action_text(rollout));
+        self.spans.push((rollout.started_at, rollout.started_at + rollout.duration_sec));
+        let earlier = |row| earlier(row).map(|r| action_text(&r));
+        self.uniques.add(&action_text(rollout), earlier).map(drop)
     }
 
     pub(crate) fn finish(self) -> Stats {
@@ -101,9 +108,21 @@ impl Counter {
         s.mean_turns = self.turns as f64 / n;
         s.mean_completion_tokens = s.completion_tokens as f64 / n;
         s.unique = self.uniques.unique() as u64;
-        s.wall_sec = self.span.map_or(0.0, |(first, last)| last - first);
+        s.pairwise = self.uniques.pairwise();
+        s.wall_sec = covered(self.spans);
         s
     }
+}
+
+/// Length of the union of time spans.
+fn covered(mut spans: Vec<(f64, f64)>) -> f64 {
+    spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut total, mut until) = (0.0, f64::NEG_INFINITY);
+    for (start, end) in spans {
+        total += (end - start.max(until)).max(0.0);
+        until = until.max(end);
+    }
+    total
 }
 
 impl Stats {
@@ -111,7 +130,11 @@ impl Stats {
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let share = |n: u64, of: u64| format!("{n} ({:.1} %)", 100.0 * n as f64 / of.max(1) as f64);
         let blocked = self.not_found + self.denied;
-        vec![
+        let pairwise = self.pairwise.map(|p| {
+            let value = format!("{:.3} / {:.3} / {:.3}", p.mean, p.median, p.max);
+            ("pairwise similarity (estimated), mean / median / max", value)
+        });
+        let mut rows = vec![
             ("rollouts", self.rollouts.to_string()),
             ("instances", self.instances.to_string()),
             ("Submitted", share(self.submitted, self.rollouts)),
@@ -129,7 +152,10 @@ impl Stats {
             ("… denied", share(self.denied, self.observations)),
             ("observations timed out", share(self.timed_out, self.observations)),
             ("wall", format!("{:.1} s", self.wall_sec)),
-        ]
+        ];
+        let place = rows.iter().position(|(name, _)| *name == "empty patches").unwrap_or(rows.len());
+        rows.splice(place..place, pairwise);
+        rows
     }
 }
 
@@ -137,31 +163,40 @@ impl Stats {
 mod tests {
     use super::*;
     use sbx_records::{Message, ObservationCounts};
+    use std::convert::Infallible;
 
     #[test]
     fn the_cards_numbers_come_from_the_rows() {
-        let mut counter = Counter::new();
+        let mut counter = Counter::new(Diversity::Exact);
+        let mut rollouts: Vec<Rollout> = Vec::new();
         for (n, status, tokens) in
             [(0, ExitStatus::Submitted, 100), (1, ExitStatus::Incomplete, 50), (2, ExitStatus::Submitted, 30)]
         {
-            counter.add(&Rollout {
+            let rollout = Rollout {
                 instance_id: "i".into(),
                 rollout: n,
                 exit_status: status,
                 completion_tokens: tokens,
                 n_turns: 2,
-                messages: vec![Message::new("assistant", format!("```bash\ncat file{}\n```", n / 2))],
+                messages: vec![Message::new(
+                    "assistant",
+                    format!("```bash\n{}\n```", if n < 2 { "cat file" } else { "grep -rn x ." }),
+                )],
                 observations: ObservationCounts { total: 4, not_found: 1, denied: 0, timed_out: 0 },
-                started_at: f64::from(n),
+                // The third ran alone, a day later.
+                started_at: if n == 2 { 86_400.0 } else { 0.5 * f64::from(n) },
                 duration_sec: 1.0,
                 ..Rollout::default()
-            });
+            };
+            counter.add(&rollout, |row| Ok::<_, Infallible>(rollouts[row].clone())).unwrap();
+            rollouts.push(rollout);
         }
         let stats = counter.finish();
         assert_eq!((stats.rollouts, stats.instances, stats.submitted, stats.incomplete), (3, 1, 2, 1));
         assert_eq!((stats.completion_tokens, stats.mean_completion_tokens), (180, 60.0));
-        assert_eq!((stats.unique, stats.not_found, stats.observations), (1, 3, 12));
-        assert_eq!(stats.wall_sec, 3.0);
+        assert_eq!((stats.unique, stats.not_found, stats.observations), (2, 3, 12));
+        assert_eq!(stats.wall_sec, 2.5);
+        assert_eq!(stats.pairwise.map(|p| (p.min, p.max)), Some((0.0, 1.0)));
         assert!(stats.rows().contains(&("Submitted", "2 (66.7 %)".into())));
     }
 }

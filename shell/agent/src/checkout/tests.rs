@@ -68,7 +68,8 @@ fn a_checkout_holds_one_commit_and_nothing_else() {
         .collect();
     expected.push(git(&source, &["rev-parse", &format!("{}^{{tree}}", made.commit)]).unwrap());
     expected.push(made.commit.clone());
-    (objects.sort(), expected.sort());
+    objects.sort();
+    expected.sort();
     assert_eq!(objects, expected, "the commit, its tree and its blobs");
     let mut own: Vec<_> = fs::read_dir(tree.join(".git")).unwrap().map(|e| e.unwrap().file_name()).collect();
     own.sort();
@@ -112,6 +113,17 @@ fn two_at_once_make_it_once() {
     });
     let made = fs::read_dir(place.dir.path().join("cache/checkouts")).unwrap().count();
     assert_eq!(made, 2, "the checkout and its lock");
+}
+
+#[test]
+fn a_cache_may_be_named_relative_to_here() {
+    let place = place();
+    let here = std::env::current_dir().unwrap();
+    let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    let cache = up.join(place.dir.path().strip_prefix("/").unwrap()).join("relative");
+    let checkouts = Checkouts::new(&cache, place.checkouts.repos.clone());
+    let made = checkouts.make("org/name", "HEAD").unwrap();
+    assert!(made.dir.is_absolute() && made.dir.join("tree/file").is_file());
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //!
 //! Sources: the data set's card, and mini-swe-agent v1.17.5.
 
+mod prompt;
+
 use super::{Harness, Limits};
 use regex::Regex;
 use sbx_records::{Instance, Message};
-use sbx_runtime::{Observation, Outcome, Policy};
+use sbx_runtime::{Observation, Outcome, Output, Policy};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -14,12 +16,6 @@ use std::time::Duration;
 const MAX_OBSERVATION: usize = 8000;
 /// First lines that end a rollout.
 const SENTINELS: [&str; 2] = ["COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT", "MINI_SWE_AGENT_FINAL_OUTPUT"];
-/// Programs that models reach for and that the prompt says are absent, where they are.
-const TEMPTING: [&str; 26] = [
-    "python", "python3", "pytest", "pip", "ipython", "node", "npm", "cargo", "go", "make", "gcc", "java",
-    "ruby", "perl", "bash", "sh", "xargs", "patch", "rg", "jq", "vi", "nano", "curl", "wget", "ssh", "sudo",
-];
-
 /// The harness of the SWE-ZERO data set.
 pub(super) struct SweZero;
 
@@ -39,7 +35,7 @@ impl Harness for SweZero {
     }
 
     fn opening(&self, instance: &Instance, policy: &Policy) -> Vec<Message> {
-        vec![Message::new("system", system(policy)), Message::new("user", task(instance))]
+        vec![Message::new("system", prompt::system(policy)), Message::new("user", prompt::task(instance))]
     }
 
     fn action(&self, reply: &str) -> Option<String> {
@@ -59,10 +55,14 @@ impl Harness for SweZero {
     }
 
     fn submission(&self, seen: &Observation) -> Option<String> {
-        let text = text(seen);
-        let text = text.trim_start();
-        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-        SENTINELS.contains(&first.trim()).then(|| rest.to_string())
+        let shown = text(seen);
+        let first = shown.trim_start().split('\n').next().unwrap_or_default();
+        if !SENTINELS.contains(&first.trim()) {
+            return None;
+        }
+        // What is submitted is not shortened as what the model reads is: half a patch is none.
+        let all = output(seen);
+        Some(all.trim_start().split_once('\n').map_or(String::new(), |(_, rest)| rest.into()))
     }
 
     fn environment(&self, workspace: &str) -> Vec<(&'static str, String)> {
@@ -78,113 +78,50 @@ impl Harness for SweZero {
     }
 }
 
-/// stdout, then stderr on a line of its own, bounded, with a note of a time-out.
-fn text(seen: &Observation) -> String {
+/// stdout, then stderr on a line of its own.
+fn output(seen: &Observation) -> String {
     let mut text = seen.stdout.text();
     let stderr = seen.stderr.text();
     if !stderr.is_empty() {
         text.push('\n');
         text.push_str(&stderr);
     }
-    let mut text = bounded(text);
+    text
+}
+
+/// The output, bounded, with a note of a time-out.
+fn text(seen: &Observation) -> String {
+    let mut text = bounded(output(seen), || {
+        let kept = |output: &Output| String::from_utf8_lossy(&output.bytes()).chars().count() as u64;
+        let line = u64::from(seen.stderr.total() > 0);
+        let (out, err) = (&seen.stdout, &seen.stderr);
+        // What the sandbox did not keep was output too; a byte of it counts as a character.
+        kept(out) + out.omitted() + line + kept(err) + err.omitted()
+    });
     if seen.outcome == Outcome::TimedOut {
         text.push_str("\n\n[command timed out]");
     }
     text
 }
 
-fn bounded(text: String) -> String {
-    let length = text.chars().count();
-    if length <= MAX_OBSERVATION {
+fn bounded(text: String, length: impl FnOnce() -> u64) -> String {
+    let chars = text.chars().count();
+    if chars <= MAX_OBSERVATION {
         return text;
     }
     let half = MAX_OBSERVATION / 2;
     let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(i, _)| i);
-    let elided = length - MAX_OBSERVATION;
+    let elided = length() - MAX_OBSERVATION as u64;
     format!(
         "{}\n\n... (output truncated, {elided} chars elided) ...\n\n{}",
         &text[..at(half)],
-        &text[at(length - half)..]
-    )
-}
-
-fn system(policy: &Policy) -> String {
-    let present = policy.commands.join(" ");
-    let absent: Vec<_> = TEMPTING.into_iter().filter(|name| !policy.allows_command(name)).collect();
-    let execution = if policy.allows_command("python3") {
-        "You can run the repository's code with the programs below."
-    } else {
-        "Nothing of the repository can be executed: no tests, no scripts, no builds. You reason about the code instead."
-    };
-    format!(
-        "You are a software engineer who resolves issues in a repository by reading and editing its files with bash.
-
-Every reply has two parts, in this order:
-
-1. THOUGHT: a few sentences on what you know and what you do next.
-2. Exactly one block with one bash command (joined with && or | where that helps):
-
-```bash
-your command
-```
-
-How this environment works:
-- Each command runs in a new bash in the root of the repository. Variables and directories do not carry over: use paths \
-relative to the root and no `cd`.
-- {execution}
-- These programs exist, besides bash's own builtins: {present}.
-- These do not exist: {}. Do not try them, nor `bash -c`, `sh -c`, `eval` or `source`.
-- There is no network, and no input: a command that waits for input reads its end.
-- Begin the block with the command itself, not with a # comment.
-
-How to proceed:
-1. Find the code that the issue is about, with grep and find.
-2. Read it until you understand the cause.
-3. Edit it, with `sed -i` or by writing a file from a heredoc (`cat > file <<'EOF'`).
-4. Read the edited lines again, and look at `git diff`.
-5. Submit: run a command whose first line of output is {}, such as
-
-```bash
-echo {}
-```
-
-Your changes in the repository are collected then. You cannot go on after that.",
-        absent.join(" "),
-        SENTINELS[0],
-        SENTINELS[0],
-    )
-}
-
-fn task(instance: &Instance) -> String {
-    let interface = match instance.interface.as_deref().map(str::trim) {
-        Some(text) if !text.is_empty() => format!("## Relevant Interface\n\n{text}\n\n"),
-        _ => String::new(),
-    };
-    format!(
-        "Please solve this issue in the repository {}.
-
-## Issue
-
-{}
-
-{interface}## Repository Info
-
-- Repo: {}
-- Language: {}
-- Base commit: {}
-- The full repository is checked out as your current working directory; use relative paths.",
-        instance.repo,
-        instance.problem_statement,
-        instance.repo,
-        instance.language.as_deref().unwrap_or("unknown"),
-        instance.base_commit,
+        &text[at(chars - half)..]
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sbx_runtime::Output;
 
     fn seen(stdout: &str, stderr: &str, outcome: Outcome) -> Observation {
         Observation {
@@ -253,35 +190,18 @@ mod tests {
     }
 
     #[test]
-    fn the_prompt_and_the_policy_agree() {
-        for name in ["swe-zero", "whitelist", "python"] {
-            let policy = Policy::preset(name).unwrap();
-            let prompt = system(&policy);
-            let list = |start: &str| {
-                let rest = prompt.split_once(start).unwrap().1;
-                rest.split_once(['.', '\n']).unwrap().0.split(' ').map(String::from).collect::<Vec<_>>()
-            };
-            for program in &policy.commands {
-                assert!(
-                    prompt.contains(&format!(" {program} ")) || prompt.contains(&format!(" {program}.")),
-                    "{name}: {program}"
-                );
-            }
-            for program in list("These do not exist: ") {
-                assert!(!policy.allows_command(&program), "{name}: {program}");
-            }
-        }
+    fn half_a_patch_is_never_submitted() {
+        let patch = "+line\n".repeat(5_000);
+        let seen = seen(&format!("{}\n{patch}", SENTINELS[0]), "", Outcome::Exited);
+        assert_eq!(SweZero.submission(&seen), Some(patch));
+        assert!(SweZero.observation(&seen).contains("chars elided"));
     }
 
     #[test]
-    fn the_task_has_an_interface_only_when_there_is_one() {
-        let row = r#"{"instance_id":"i","repo":"a/b","base_commit":"c0","problem_statement":"It fails.","language":"python"}"#;
-        let mut instance = sbx_records::read_instances(row.as_bytes(), "t").unwrap().remove(0);
-        let expected = "Please solve this issue in the repository a/b.\n\n## Issue\n\nIt fails.\n\n## Repository Info\n\n- Repo: a/b\n- Language: python\n- Base commit: c0\n- The full repository is checked out as your current working directory; use relative paths.";
-        assert_eq!(task(&instance), expected);
-        instance.interface = Some("def f()".into());
-        assert!(
-            task(&instance).contains("It fails.\n\n## Relevant Interface\n\ndef f()\n\n## Repository Info\n")
-        );
+    fn a_submission_counts_whatever_the_exit_status() {
+        let failed = Observation { exit_code: 1, ..seen("MINI_SWE_AGENT_FINAL_OUTPUT", "", Outcome::Exited) };
+        assert_eq!(SweZero.submission(&failed).as_deref(), Some(""));
+        let late = seen("MINI_SWE_AGENT_FINAL_OUTPUT\nx", "", Outcome::TimedOut);
+        assert_eq!(SweZero.submission(&late).as_deref(), Some("x"));
     }
 }

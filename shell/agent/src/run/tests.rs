@@ -1,12 +1,17 @@
 //! Runs against the scripted server, with real checkouts and real sandboxes.
 
 use super::*;
-use crate::scripted::{Fault, Script, ScriptedServer, Turns};
+use crate::scripted::{Asked, Fault, Script, ScriptedServer, Turns};
 use crate::server::Retry;
+use sbx_records::{Rollout, trajectory_path};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+mod begin;
+mod faults;
+mod resume;
 
 fn reply(command: &str) -> String {
     format!("THOUGHT: next.\n\n```bash\n{command}\n```")
@@ -46,13 +51,17 @@ impl World {
         World { dir }
     }
 
+    fn out(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
     fn options(&self, base_url: String, rollouts: u32) -> RunOptions {
         let row = r#"{"instance_id":"org__name-1","repo":"org/name","base_commit":"HEAD","problem_statement":"one"}"#;
         RunOptions {
             instances: sbx_records::read_instances(row.as_bytes(), "t").unwrap(),
             repos: Some(self.dir.path().join("repos")),
             cache: self.dir.path().join("cache"),
-            out: self.dir.path().join("out"),
+            out: self.out(),
             server: ServerOptions {
                 base_url,
                 model: "m".into(),
@@ -80,24 +89,45 @@ impl World {
 
     fn journal(&self) -> Vec<Rollout> {
         let mut all = Vec::new();
-        sbx_records::read_journal(&self.dir.path().join("out"), |r| all.push(r)).unwrap();
+        sbx_records::read_journal(&self.out(), |r| all.push(r)).unwrap();
         all
+    }
+
+    /// Runs one rollout of these commands and returns it.
+    async fn one(&self, commands: &[&str]) -> Rollout {
+        let server = ScriptedServer::start(script(commands)).await.unwrap();
+        run(self.options(server.base_url(), 1), &Ears::default()).await.unwrap();
+        self.journal().remove(0)
     }
 }
 
-/// Keeps what it hears; wishes an end after so many rollouts.
+/// Keeps what it hears; wishes what it is told to, after so many rollouts.
 #[derive(Default)]
 struct Ears {
-    ended: Mutex<usize>,
-    enough: Option<usize>,
+    heard: Mutex<Heard>,
+    wish: u8,
+    after: usize,
+}
+
+#[derive(Default)]
+struct Heard {
+    started: Vec<u32>,
+    turns: usize,
+    ended: usize,
 }
 
 impl Watch for Ears {
+    fn started(&self, _: &str, rollout: u32) {
+        self.heard.lock().unwrap().started.push(rollout);
+    }
+    fn turn(&self, _: &str, _: u32, _: u64) {
+        self.heard.lock().unwrap().turns += 1;
+    }
     fn ended(&self, _: &Rollout) {
-        *self.ended.lock().unwrap() += 1;
+        self.heard.lock().unwrap().ended += 1;
     }
     fn wish(&self) -> u8 {
-        u8::from(self.enough.is_some_and(|n| *self.ended.lock().unwrap() >= n))
+        if self.heard.lock().unwrap().ended >= self.after { self.wish } else { 0 }
     }
 }
 
@@ -105,157 +135,137 @@ impl Watch for Ears {
 async fn a_rollout_ends_with_its_patch_and_its_messages() {
     let world = World::new();
     let server = ScriptedServer::start(script(&FIX)).await.unwrap();
-    let summary = run(world.options(server.base_url(), 2), &Ears::default()).await.unwrap();
+    let ears = Ears::default();
+    let summary = run(world.options(server.base_url(), 2), &ears).await.unwrap();
     assert_eq!(summary.ended[&ExitStatus::Submitted], 2);
+    assert_eq!(ears.heard.lock().unwrap().started, [0, 1]);
+    assert!(ears.heard.lock().unwrap().turns > 0);
     let rollout = &world.journal()[0];
-    let roles: Vec<_> = rollout.messages.iter().map(|m| m.role.as_str()).collect();
-    let expected =
-        ["system", "user", "assistant", "user", "assistant", "user", "assistant", "user", "assistant"];
-    assert_eq!(roles, expected, "the last observation is not among the messages");
-    assert_eq!(rollout.messages[3].content, "Observation: 1:one\n");
-    assert!(rollout.messages[5].content.contains("python3: command not found"));
+    let said: Vec<_> = rollout.messages[2..].iter().map(|m| (m.role.as_str(), m.content.as_str())).collect();
+    let replies: Vec<String> = FIX.iter().map(|c| reply(c)).collect();
+    let expected = [
+        ("assistant", replies[0].as_str()),
+        ("user", "Observation: 1:one\n"),
+        ("assistant", &replies[1]),
+        ("user", "Observation: \nbash: line 1: python3: command not found\n"),
+        ("assistant", &replies[2]),
+        (
+            "user",
+            "Observation: diff --git a/file.txt b/file.txt\nindex 5626abf..f719efd 100644\n--- a/file.txt\n",
+        ),
+        // The observation that ends a rollout is not among the messages.
+        ("assistant", &replies[3]),
+    ];
+    assert_eq!(said, expected);
+    let last = rollout.final_observation.as_deref().unwrap();
+    assert!(
+        last.starts_with("Observation: COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT\n file.txt | 2 +-\n"),
+        "{last}"
+    );
+    assert!(rollout.submission.starts_with(" file.txt | 2 +-\n"), "{}", rollout.submission);
     assert_eq!((rollout.n_turns, rollout.observations.total, rollout.observations.not_found), (4, 4, 1));
     assert!(rollout.patch.contains("-one\n+two\n"), "{}", rollout.patch);
-    assert!(rollout.submission.contains("file.txt"));
-    let requests = server.requests();
-    let prompt: u64 = requests.iter().map(|r| (r["messages"].to_string().len() as u64).div_ceil(4)).sum();
-    assert_eq!(
-        world.journal().iter().map(|r| r.prompt_tokens).sum::<u64>(),
-        prompt,
-        "the sum over all turns"
-    );
-    assert!(
-        requests.iter().all(|r| r["max_tokens"] == 1024 && r["temperature"] == 1.0 && r["seed"].is_u64())
-    );
-    let preds = std::fs::read_to_string(world.dir.path().join("out/preds.json")).unwrap();
-    assert!(preds.contains("org__name-1") && preds.contains("+two"));
-    assert!(world.dir.path().join("out/trajectories/org__name-1/1.traj.json").is_file());
     assert_eq!(std::fs::read_to_string(world.dir.path().join("repos/org/name/file.txt")).unwrap(), "one\n");
+    let preds = std::fs::read_to_string(world.out().join("preds.json")).unwrap();
+    assert!(preds.contains("org__name-1") && preds.contains("+two"));
+    assert!(world.out().join("trajectories/org__name-1/1.traj.json").is_file());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_was_stopped_goes_on_where_it_was() {
+async fn requests_only_grow_and_tokens_are_their_sum() {
     let world = World::new();
     let server = ScriptedServer::start(script(&FIX)).await.unwrap();
-    let mut options = world.options(server.base_url(), 6);
-    options.concurrency = 1;
-    let first = run(options.clone(), &Ears { enough: Some(2), ..Ears::default() }).await.unwrap();
-    assert_eq!((first.missing(), world.journal().len()), (4, 2));
-    let second = run(options.clone(), &Ears::default()).await.unwrap();
-    assert_eq!((second.done_before, second.missing()), (2, 0));
-    let mut numbers: Vec<_> = world.journal().iter().map(|r| r.rollout).collect();
-    numbers.sort_unstable();
-    assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
-    let asked = server.requests().len();
-    run(options.clone(), &Ears::default()).await.unwrap();
-    assert_eq!(server.requests().len(), asked, "nothing is missing, nothing is asked");
-    options.temperature = 0.5;
-    let error = run(options, &Ears::default()).await.unwrap_err().to_string();
-    assert!(error.contains("temperature: 1.0 there, 0.5 now"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn passing_faults_are_tried_again() {
-    let world = World::new();
-    let busy = Fault::Status(429, "slow down".into(), Some(0));
-    let faults = [
-        busy,
-        Fault::Html,
-        Fault::EmptyChoices,
-        Fault::Status(500, "x".into(), None),
-        Fault::Cut,
-        Fault::Status(503, String::new(), None),
-    ];
-    // Every other request fails, with another fault each time.
-    let server =
-        ScriptedServer::start_with(script(&FIX), move |n| (n % 2 == 0).then(|| faults[n / 2 % 6].clone()))
-            .await
-            .unwrap();
-    // One at a time: with several, one rollout could meet every fault.
-    let options = RunOptions { concurrency: 1, ..world.options(server.base_url(), 3) };
-    let summary = run(options, &Ears::default()).await.unwrap();
-    assert_eq!(summary.ended[&ExitStatus::Submitted], 3);
-    assert!(world.journal().iter().all(|r| r.n_turns == 4 && !r.tokens_estimated));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_usage_tokens_are_estimated_and_marked() {
-    let world = World::new();
-    let server = ScriptedServer::start_with(script(&FIX), |_| Some(Fault::NoUsage)).await.unwrap();
-    run(world.options(server.base_url(), 1), &Ears::default()).await.unwrap();
-    let rollout = &world.journal()[0];
-    assert!(rollout.tokens_estimated && rollout.prompt_tokens > 1000 && rollout.completion_tokens > 20);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_key_or_model_stops_the_run_with_a_reason() {
-    for (status, words) in [(401, "--api-key-env"), (404, "--model")] {
-        let world = World::new();
-        let fault = move |_| Some(Fault::Status(status, "{\"error\":{\"message\":\"no\"}}".into(), None));
-        let server = ScriptedServer::start_with(script(&FIX), fault).await.unwrap();
-        let error =
-            run(world.options(server.base_url(), 50), &Ears::default()).await.unwrap_err().to_string();
-        assert!(error.contains(words), "{error}");
-        assert!(server.requests().len() <= 6, "no request is repeated");
+    let mut options = world.options(server.base_url(), 1);
+    options.server.extra_body.insert("top_p".into(), 0.5.into());
+    run(options, &Ears::default()).await.unwrap();
+    let requests = server.requests();
+    let keys: Vec<_> = requests[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["model", "messages", "temperature", "max_tokens", "seed", "top_p"]);
+    for pair in requests.windows(2) {
+        let [before, after] = [0, 1].map(|i| pair[i]["messages"].as_array().unwrap());
+        assert_eq!(before[..], after[..before.len()], "a server's prefix cache holds");
+        assert_eq!(after.len(), before.len() + 2);
+        assert_ne!(pair[0]["seed"], pair[1]["seed"]);
     }
+    assert!(requests.iter().all(|r| r["max_tokens"] == 1024 && r["temperature"] == 1.0));
+    let prompt: u64 = requests.iter().map(|r| (r["messages"].to_string().len() as u64).div_ceil(4)).sum();
+    assert_eq!(world.journal()[0].prompt_tokens, prompt, "the sum over all turns");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_fails_for_good_stops_the_run_and_errored_rollouts_are_repeated() {
+async fn an_action_has_the_variables_of_the_data_set() {
     let world = World::new();
-    let server = ScriptedServer::start_with(script(&FIX), |n| {
-        (n >= 4).then(|| Fault::Status(500, "down".into(), None))
-    })
-    .await
-    .unwrap();
-    let mut options = world.options(server.base_url(), 30);
-    options.concurrency = 1;
-    let error = run(options.clone(), &Ears::default()).await.unwrap_err().to_string();
-    assert!(error.contains("3 rollouts in a row failed") && error.contains("down"), "{error}");
-    let statuses: Vec<_> = world.journal().iter().map(|r| r.exit_status).collect();
-    assert_eq!(statuses[0], ExitStatus::Submitted, "finished work is kept");
-    assert_eq!(statuses.len(), 4);
-    let well = ScriptedServer::start(script(&FIX)).await.unwrap();
-    (options.server.base_url, options.rollouts) = (well.base_url(), 4);
-    let summary = run(options, &Ears::default()).await.unwrap();
-    assert_eq!((summary.done_before, summary.ended[&ExitStatus::Submitted]), (1, 3));
+    let show = "env | grep -E '^(HOME|LANG|LC_ALL|PAGER|PWD|REPO_PATH|SHELL|TERM)=' | sort";
+    let rollout = world.one(&[show, FIX[3]]).await;
+    let expected = "Observation: HOME=/workspace\nLANG=C.UTF-8\nLC_ALL=C.UTF-8\nPAGER=cat\nPWD=/workspace\n\
+        REPO_PATH=/workspace\nSHELL=/bin/bash\nTERM=dumb\n";
+    assert_eq!(rollout.messages[3].content, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_is_named() {
+async fn a_flood_of_output_is_counted_though_it_is_not_kept() {
     let world = World::new();
-    let error = run(world.options("http://127.0.0.1:9/v1".into(), 1), &Ears::default())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("127.0.0.1:9") && error.to_lowercase().contains("refused"), "{error}");
-    let error = run(world.options("localhost".into(), 1), &Ears::default()).await.unwrap_err().to_string();
-    assert!(error.contains("--base-url: expected a URL"), "{error}");
+    let rollout = world.one(&["head -c 3000000 /dev/zero | tr '\\0' a", FIX[3]]).await;
+    let text = &rollout.messages[3].content;
+    assert!(
+        text.contains("\n\n... (output truncated, 2992000 chars elided) ...\n\n"),
+        "{}",
+        &text[3990..4100]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn git_in_a_rollout_sees_one_commit_and_a_clean_tree() {
+    let world = World::new();
+    let rollout = world
+        .one(&["git status --short && git log --all --oneline | wc -l && git fsck 2>&1 | wc -l", FIX[3]])
+        .await;
+    assert_eq!(rollout.messages[3].content, "Observation: 1\n0\n");
+    assert_eq!(rollout.patch, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_end_a_rollout_as_incomplete_and_its_patch_is_kept() {
     let world = World::new();
-    let server = ScriptedServer::start_with(script(&["echo more >> file.txt && seq 1 3000"]), |_| {
-        Some(Fault::Strict(32_768))
-    })
-    .await
-    .unwrap();
+    let more = script(&["echo more >> file.txt && seq 1 3000"]);
+    let server = ScriptedServer::start_with(more, |_| Some(Fault::Strict(32_768))).await.unwrap();
     run(world.options(server.base_url(), 1), &Ears::default()).await.unwrap();
     let rollout = &world.journal()[0];
-    assert_eq!(
-        (rollout.exit_status, rollout.exit_status_detail.as_str()),
-        (ExitStatus::Incomplete, "token budget of 32768 used")
-    );
+    let end = (rollout.exit_status, rollout.exit_status_detail.as_str());
+    assert_eq!(end, (ExitStatus::Incomplete, "token budget of 32768 used"));
     assert!(rollout.patch.contains("+more"));
+
     let world = World::new();
     let mut options = world.options(server.base_url(), 1);
     options.max_turns = Some(3);
     run(options, &Ears::default()).await.unwrap();
     assert_eq!(world.journal()[0].exit_status_detail, "turn limit of 3 reached");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_action_ends_a_rollout_when_the_model_stopped_and_not_when_it_was_cut() {
+    for (fault, turns, detail) in
+        [(None, 1, "a reply without an action"), (Some(Fault::Length), 5, "turn limit of 5 reached")]
+    {
+        let world = World::new();
+        let talk = Script { rollouts: vec![Turns { replies: vec!["Hm.\n```bash\nls".into()] }] };
+        let server = ScriptedServer::start_with(talk, move |_| fault.clone()).await.unwrap();
+        let mut options = world.options(server.base_url(), 1);
+        options.max_turns = Some(5);
+        run(options, &Ears::default()).await.unwrap();
+        let rollout = &world.journal()[0];
+        assert_eq!(rollout.exit_status, ExitStatus::Incomplete);
+        assert_eq!((rollout.n_turns, rollout.exit_status_detail.as_str()), (turns, detail));
+        let last = &rollout.messages.last().unwrap().content;
+        assert_eq!(last, "Please always provide EXACTLY ONE action in triple backticks.");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_run_at_a_time_and_no_more() {
     let world = World::new();
-    let talk = Script { rollouts: vec![Turns { replies: vec!["I am done.".into()] }] };
-    let server = ScriptedServer::start(talk).await.unwrap();
-    run(world.options(server.base_url(), 1), &Ears::default()).await.unwrap();
-    assert_eq!(world.journal()[0].exit_status_detail, "a reply without an action");
+    let slow = |_| Some(Fault::Slow(Duration::from_millis(30)));
+    let server = ScriptedServer::start_with(script(&FIX[3..]), slow).await.unwrap();
+    run(world.options(server.base_url(), 12), &Ears::default()).await.unwrap();
+    assert_eq!((server.most_at_once(), world.journal().len()), (3, 12));
 }

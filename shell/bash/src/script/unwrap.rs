@@ -19,8 +19,9 @@ struct Wrapper {
     before: usize,
 }
 
-const WRAPPERS: [Wrapper; 14] = [
+const WRAPPERS: [Wrapper; 15] = [
     Wrapper { name: "builtin", with_value: &[], before: 0 },
+    Wrapper { name: "chroot", with_value: &[], before: 1 },
     Wrapper { name: "command", with_value: &[], before: 0 },
     Wrapper { name: "env", with_value: &["-u", "--unset", "-C", "--chdir", "-S"], before: 0 },
     Wrapper { name: "exec", with_value: &["-a"], before: 0 },
@@ -57,6 +58,8 @@ pub(super) fn inner(call: &Call) -> Inner {
     let rest = call.words.get(1..).unwrap_or(&[]);
     match program {
         "bash" | "sh" | "dash" => shell(rest),
+        // Questions, not calls.
+        "command" if matches!(rest.first().and_then(|w| w.as_deref()), Some("-v" | "-V")) => Inner::None,
         "eval" => match rest.iter().cloned().collect::<Option<Vec<String>>>() {
             Some(words) => Inner::Text(words.join(" ")),
             None => Inner::None,
@@ -82,7 +85,9 @@ fn shell(words: &[Option<String>]) -> Inner {
                 _ => Inner::None,
             };
         }
-        if word == "-o" || word == "-O" {
+        // `-euo pipefail`: the letter o takes the next word, as do two of the long options.
+        let takes_next = !word.starts_with("--") && (word.ends_with('o') || word.ends_with('O'));
+        if takes_next || matches!(word.as_str(), "--rcfile" | "--init-file") {
             words.next();
         }
     }
@@ -96,7 +101,8 @@ fn wrapped(wrapper: &Wrapper, words: &[Option<String>]) -> Vec<Option<String>> {
         match word {
             Some(w) if w == "--" => at += 1,
             Some(w) if wrapper.with_value.contains(&w.as_str()) => at += 2,
-            Some(w) if w.starts_with('-') && w.len() > 1 => at += 1,
+            // A lone `-` is env's `-i`, and nobody's program.
+            Some(w) if w.starts_with('-') => at += 1,
             Some(w) if wrapper.name == "env" && w.contains('=') => at += 1,
             _ if before > 0 => {
                 before -= 1;

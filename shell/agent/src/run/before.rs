@@ -1,0 +1,80 @@
+//! What a run folder holds already, and what a killed run left undone in it.
+
+use crate::Error;
+use sbx_records::{
+    ExitStatus, Journal, Predictions, Rollout, remove_drafts, trajectory_path, write_trajectory,
+};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::Path;
+use std::time::Duration;
+
+/// How often a journal that somebody holds is looked at again.
+const BUSY_TRIES: u32 = 10;
+const BUSY_WAIT: Duration = Duration::from_millis(100);
+
+/// What a run folder holds already.
+#[derive(Default)]
+pub(super) struct Before {
+    /// Every rollout that has a line, and whether it counts: what the server or the sandbox spoiled is tried again.
+    rollouts: HashMap<(String, u32), bool>,
+    pub predictions: Predictions,
+}
+
+impl Before {
+    /// As [`Before::read`], with some patience: a child process of a run that was killed just now holds the lock until it
+    /// has its own program.
+    pub(super) async fn read_patiently(dir: &Path) -> Result<(Journal, Before), Error> {
+        for _ in 0..BUSY_TRIES {
+            match Before::read(dir) {
+                Err(Error::Records(sbx_records::Error::Busy { .. })) => tokio::time::sleep(BUSY_WAIT).await,
+                other => return other,
+            }
+        }
+        Before::read(dir)
+    }
+
+    /// Opens the journal, and writes the trajectories that are not there: a run may have been killed between the two.
+    fn read(dir: &Path) -> Result<(Journal, Before), Error> {
+        let mut before = Before::default();
+        let mut fault = None;
+        let journal = Journal::open(dir, |rollout| {
+            if before.take(&rollout) || !trajectory_path(dir, &rollout).exists() {
+                fault = fault.take().or(write_trajectory(dir, &rollout).err());
+            }
+        })?;
+        // Locked by now, so nobody else is writing here.
+        remove_drafts(dir);
+        for folder in std::fs::read_dir(dir.join("trajectories")).into_iter().flatten().flatten() {
+            remove_drafts(&folder.path());
+        }
+        fault.map_or(Ok((journal, before)), |e| Err(e.into()))
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.rollouts.is_empty()
+    }
+
+    pub(super) fn is_done(&self, instance: &str, rollout: u32) -> bool {
+        self.rollouts.get(&(instance.to_string(), rollout)).is_some_and(|counts| *counts)
+    }
+
+    /// Takes a line into account; returns whether it replaces an earlier one.
+    fn take(&mut self, rollout: &Rollout) -> bool {
+        let counts = rollout.exit_status != ExitStatus::Errored;
+        let replaces = match self.rollouts.entry((rollout.instance_id.clone(), rollout.rollout)) {
+            Entry::Vacant(slot) => {
+                slot.insert(counts);
+                false
+            }
+            // An error never replaces what counts.
+            Entry::Occupied(slot) if *slot.get() && !counts => return false,
+            Entry::Occupied(mut slot) => {
+                slot.insert(counts);
+                true
+            }
+        };
+        self.predictions.add(rollout);
+        replaces
+    }
+}

@@ -1,0 +1,120 @@
+//! A run that was ended in any way goes on where it was.
+
+use super::*;
+
+fn numbers(world: &World) -> Vec<u32> {
+    let counted = world.journal().into_iter().filter(|r| r.exit_status != ExitStatus::Errored);
+    let mut numbers: Vec<_> = counted.map(|r| r.rollout).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_drained_goes_on_where_it_was() {
+    let world = World::new();
+    let server = ScriptedServer::start(script(&FIX)).await.unwrap();
+    let mut options = world.options(server.base_url(), 6);
+    options.concurrency = 1;
+    let first = run(options.clone(), &Ears { wish: 1, after: 2, ..Ears::default() }).await.unwrap();
+    assert_eq!((first.missing(), world.journal().len()), (4, 2));
+    let second = run(options.clone(), &Ears::default()).await.unwrap();
+    assert_eq!((second.done_before, second.missing()), (2, 0));
+    assert_eq!(numbers(&world), [0, 1, 2, 3, 4, 5]);
+    let asked = server.requests().len();
+    run(options, &Ears::default()).await.unwrap();
+    assert_eq!(server.requests().len(), asked, "nothing is missing, nothing is asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_killed_at_any_moment_loses_and_repeats_nothing() {
+    let world = World::new();
+    let slow = |_| Some(Fault::Slow(Duration::from_millis(7)));
+    let server = ScriptedServer::start_with(script(&FIX), slow).await.unwrap();
+    let options = world.options(server.base_url(), 12);
+    let mut kept = Vec::new();
+    for kill in 0..40 {
+        // Dropping the run is what a kill looks like from inside: no code of it goes on.
+        let ears = Ears::default();
+        let time = Duration::from_millis(60 + 23 * kill);
+        let ended = tokio::time::timeout(time, run(options.clone(), &ears)).await;
+        let now = numbers(&world);
+        assert!(kept.iter().all(|n| now.contains(n)), "{kept:?} were kept, now {now:?}");
+        kept = now;
+        if let Ok(summary) = ended {
+            assert_eq!(summary.unwrap().missing(), 0);
+            break;
+        }
+    }
+    assert_eq!(kept, (0..12).collect::<Vec<_>>());
+    for rollout in world.journal() {
+        assert!(trajectory_path(&world.out(), &rollout).is_file());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_a_killed_run_did_not_write_are_written_by_the_next() {
+    let world = World::new();
+    let server = ScriptedServer::start(script(&FIX)).await.unwrap();
+    let options = world.options(server.base_url(), 2);
+    run(options.clone(), &Ears::default()).await.unwrap();
+    let lost = ["preds.json", "trajectories/org__name-1/1.traj.json"].map(|name| world.out().join(name));
+    let before = lost.clone().map(|path| std::fs::read(path).unwrap());
+    lost.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    let asked = server.requests().len();
+    run(options, &Ears::default()).await.unwrap();
+    assert_eq!(lost.map(|path| std::fs::read(path).unwrap()), before);
+    assert_eq!(server.requests().len(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_wish_ends_running_rollouts_at_once() {
+    let world = World::new();
+    let slow = |_| Some(Fault::Slow(Duration::from_secs(15)));
+    let server = ScriptedServer::start_with(script(&FIX), slow).await.unwrap();
+    struct Impatient(Instant);
+    impl Watch for Impatient {
+        fn wish(&self) -> u8 {
+            if self.0.elapsed() > Duration::from_secs(1) { 2 } else { 0 }
+        }
+    }
+    let started = Instant::now();
+    let summary = run(world.options(server.base_url(), 4), &Impatient(started)).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert_eq!((summary.missing(), world.journal().len()), (4, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_settings_are_refused_once_there_are_rollouts() {
+    let world = World::new();
+    let server = ScriptedServer::start(script(&FIX)).await.unwrap();
+    let mut options = world.options(server.base_url(), 1);
+    // A mistake that led to no rollout binds nobody.
+    let nowhere = RunOptions {
+        server: ServerOptions {
+            base_url: "http://127.0.0.1:9/v1".into(),
+            model: "typo".into(),
+            ..options.server.clone()
+        },
+        ..options.clone()
+    };
+    run(nowhere, &Ears::default()).await.unwrap_err();
+    run(options.clone(), &Ears::default()).await.unwrap();
+    let error =
+        |options: RunOptions| async move { run(options, &Ears::default()).await.unwrap_err().to_string() };
+    options.temperature = 0.5;
+    assert!(error(options.clone()).await.contains("temperature: 1.0 there, 0.5 now"));
+    options.temperature = 1.0;
+    options.policy = Policy::preset("swe-zero").unwrap();
+    assert!(error(options.clone()).await.contains("policy: \"whitelist\" there, \"swe-zero\" now"));
+    options.policy = Policy::preset("whitelist").unwrap();
+    options.server.extra_body.insert("top_p".into(), 0.5.into());
+    assert!(error(options).await.contains("extra_body: {} there"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_another_run_writes_is_left_alone() {
+    let world = World::new();
+    let _other = sbx_records::Journal::open(&world.out(), drop).unwrap();
+    let error = run(world.options("http://127.0.0.1:9/v1".into(), 1), &Ears::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Records(sbx_records::Error::Busy { .. })), "{error}");
+}
