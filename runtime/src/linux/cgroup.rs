@@ -8,7 +8,9 @@ use serde::Serialize;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Where limits for the whole tree come from. Empty means nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -189,20 +191,20 @@ fn set(file: &Path, value: &str) -> Result<(), Error> {
         .map_err(|e| Error::system(format!("{} = {value}", file.display()), e))
 }
 
-/// Removes groups whose owner was killed before it could. A group with processes cannot be removed, so nothing of a
-/// living owner is lost.
+/// Removes groups whose owner was killed before it could, once in this process for each parent. A group with processes
+/// cannot be removed, so nothing of a living owner is lost.
 fn sweep(parent: &Path) {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let owner =
-                name.to_str().and_then(|n| n.strip_prefix("sbx-")?.split('-').next()?.parse::<u32>().ok());
-            if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-                let _ = fs::remove_dir(entry.path());
-            }
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    if !SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(parent.into()) {
+        return;
+    }
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|n| n.strip_prefix("sbx-")?.split('-').next()?.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_dir(entry.path());
         }
-    });
+    }
 }
 
 #[cfg(test)]
