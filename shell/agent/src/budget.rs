@@ -55,6 +55,7 @@ pub(crate) fn estimate(messages: &[Message]) -> u64 {
         // {"role": "…", "content": "…"}, and the comma.
         chars += 28 + message.role.len() as u64;
         chars += message.content.chars().map(width).sum::<u64>();
+        chars += message.tool_calls.as_ref().map_or(0, |calls| calls.to_string().len() as u64);
     }
     chars / CHARS_PER_TOKEN
 }

@@ -4,9 +4,9 @@ use crate::Error;
 use crate::budget::{self, Budget};
 use crate::checkout::Checkout;
 use crate::hands::Hands;
-use crate::harness::{Harness, Limits};
+use crate::harness::{Call, Harness, Limits};
 use crate::server::{Ask, Client, Reply, ServerError, Usage};
-use sbx_records::{ExitStatus, Instance, Message, ObservationCounts, PolicyStamp, Rollout};
+use sbx_records::{ExitStatus, Instance, ObservationCounts, PolicyStamp, Rollout};
 use sbx_runtime::{Observation, Outcome, Policy};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub(crate) struct Shared {
     pub client: Client,
     pub harness: &'static dyn Harness,
     pub limits: Limits,
+    pub tools: Option<serde_json::Value>,
     pub policy: Policy,
     pub stamp: PolicyStamp,
     pub model: String,
@@ -132,6 +133,7 @@ async fn converse(shared: &Arc<Shared>, order: &Order, mut hands: Hands, record:
 async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &mut Rollout) -> End {
     let (harness, limits) = (shared.harness, shared.limits);
     let mut budget = Budget::new(limits.total_tokens, limits.reserve_tokens, limits.turn_tokens);
+    let mut without_call = 0;
     for turn in 0..limits.turns {
         if shared.stop.load(Ordering::Relaxed) {
             return End::trouble("the run was stopped", Trouble::Stopped);
@@ -140,7 +142,7 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
             return End::new(ExitStatus::Incomplete, format!("token budget of {} used", limits.total_tokens));
         };
         let seed = shared.seed.map(|seed| derive(seed, &record.instance_id, record.rollout, turn));
-        let ask = Ask { max_tokens, temperature: shared.temperature, seed };
+        let ask = Ask { max_tokens, temperature: shared.temperature, seed, tools: shared.tools.as_ref() };
         let reply = match shared.client.chat(&record.messages, ask).await {
             Ok(reply) => reply,
             Err(e @ ServerError::ContextOverflow { .. }) => {
@@ -154,28 +156,46 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
         let heard = Turn { instance: order.instance.clone(), rollout: order.number, turn: turn + 1 };
         // Nobody hears when the run is being taken down.
         let _ = order.turns.send(heard);
-        let text = record.messages.last().map_or("", |m| m.content.as_str());
-        let Some(action) = harness.action(text) else {
-            record.messages.push(Message::new("user", harness.no_action()));
-            if finish == "stop" {
-                return End::new(ExitStatus::Incomplete, "a reply without an action");
+        let calls = record.messages.last().map(|reply| harness.calls(reply)).unwrap_or_default();
+        if calls.is_empty() {
+            without_call += 1;
+            if let Some(end) = answer_no_call(harness, &finish, without_call, record) {
+                return end;
             }
             continue;
-        };
-        let seen = match hands.act(shared, action).await {
-            Ok(seen) => seen,
-            Err(why) => return End::sandbox("sandbox", why),
-        };
-        count(&mut record.observations, &seen);
-        let observation = harness.observation(&seen);
-        if let Some(submission) = harness.submission(&seen) {
-            record.submission = submission;
-            record.final_observation = Some(observation);
-            return End::new(ExitStatus::Submitted, "Submitted");
         }
-        record.messages.push(Message::new("user", observation));
+        without_call = 0;
+        for call in calls {
+            if let Some(end) = act(shared, &call, hands, record).await {
+                return end;
+            }
+        }
     }
     End::new(ExitStatus::Incomplete, format!("turn limit of {} reached", limits.turns))
+}
+
+fn answer_no_call(harness: &dyn Harness, finish: &str, in_a_row: u64, record: &mut Rollout) -> Option<End> {
+    let reply = record.messages.last()?;
+    let answer = harness.no_call(reply, finish, in_a_row);
+    record.messages.push(answer.message);
+    answer.end.map(|(status, detail)| End::new(status, detail))
+}
+
+/// Runs an action and takes its observation into the record; returns the end, when it is one.
+async fn act(shared: &Arc<Shared>, call: &Call, hands: &mut Hands, record: &mut Rollout) -> Option<End> {
+    let seen = match hands.act(shared, call.script.clone()).await {
+        Ok(seen) => seen,
+        Err(why) => return Some(End::sandbox("sandbox", why)),
+    };
+    count(&mut record.observations, &seen);
+    let observation = shared.harness.observation(call, &seen);
+    let Some(submission) = shared.harness.submission(&seen) else {
+        record.messages.push(observation);
+        return None;
+    };
+    record.submission = submission;
+    record.final_observation = Some(observation.content);
+    Some(End::new(ExitStatus::Submitted, "Submitted"))
 }
 
 /// Takes a reply into the record; returns why it ended.

@@ -1,5 +1,6 @@
 //! Which programs a bash script starts, as far as its text tells. Heredoc bodies and quoted text are data, not commands.
 
+mod tokens;
 mod unwrap;
 mod word;
 
@@ -102,6 +103,8 @@ impl Reader {
             .map_err(|e| Unread(e.to_string()))?;
         self.openers += tokens.iter().filter(|t: &&Token| OPENERS.contains(&t.to_str())).count();
         self.check_openers()?;
+        let tokens =
+            tokens::settle(tokens).ok_or_else(|| Unread("a descriptor's number is too long".into()))?;
         let program = parse_tokens(&tokens, &self.options).map_err(|e| Unread(e.to_string()))?;
         program.complete_commands.iter().try_for_each(|list| self.list(list, depth))
     }
@@ -215,6 +218,11 @@ impl Reader {
         }
         for item in command.suffix.iter().flat_map(|s| &s.0) {
             self.item(item, &mut words, depth)?;
+        }
+        if words.first().and_then(|w| w.as_deref()) == Some(tokens::ARITHMETIC)
+            && command.word_or_name.as_ref().is_some_and(|w| w.value == tokens::ARITHMETIC)
+        {
+            return Ok(());
         }
         self.call(words, depth)
     }
@@ -330,6 +338,8 @@ mod tests {
             ("diff <(a) <(b)", vec!["a", "b", "diff"]),
             ("f() { a; }; f", vec!["a", "f"]),
             ("[[ -n $(a) ]] && (( $(b) > 1 ))", vec!["a", "b"]),
+            ("for ((i = $(a); i < 3; i++)); do b; done", vec!["a", "b"]),
+            ("( (a) ); ((b); c); ( ( d; e ) )", vec!["a", "b", "c", "d", "e"]),
             ("cat <<EOF\n$(a)\nEOF", vec!["a", "cat"]),
             ("/usr/bin/python3 -V", vec!["python3"]),
             ("$cmd x", vec!["?"]),
@@ -402,13 +412,24 @@ mod tests {
             ("${x:-$((1+", "1", ") )}"),
             ("$(( $(( ", "1", " )) ))"),
             ("((", "1", "))"),
+            ("(", "", ""),
+            ("( ", "a; b", " )"),
+            ("(", "a; b", ")"),
+            ("( (a) ", "", ""),
+            ("for ((", "", ""),
+            ("[[ (", "a", ""),
+            ("case a in (a) ", "", ""),
+            ("function f { ", "", ""),
+            ("f() ", "", ""),
+            ("if ((", "", ""),
+            ("x=(", "a", ")"),
             ("`", "a", "`"),
             ("@(a|", "b", ")"),
             ("a | ", "b", ""),
             ("a && ", "b", ""),
             ("a <<E\n", "b", "\nE\n"),
         ] {
-            for n in [10, 40, 1000, 4000, 60_000] {
+            for n in [10, 16, 40, 1000, 4000, 60_000] {
                 let start = std::time::Instant::now();
                 let _ = Script::read(&format!("echo {}", nested(open, inner, close, n)));
                 let _ = Script::read(&nested(open, inner, close, n));

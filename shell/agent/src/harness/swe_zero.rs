@@ -5,9 +5,9 @@
 
 mod prompt;
 
-use super::{Harness, Limits};
+use super::{Call, Harness, Limits, NoCall};
 use regex::Regex;
-use sbx_records::{Instance, Message};
+use sbx_records::{ExitStatus, Instance, Message};
 use sbx_runtime::{Observation, Outcome, Output, Policy};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -38,20 +38,20 @@ impl Harness for SweZero {
         vec![Message::new("system", prompt::system(policy)), Message::new("user", prompt::task(instance))]
     }
 
-    fn action(&self, reply: &str) -> Option<String> {
-        static BLOCK: LazyLock<Regex> =
-            LazyLock::new(|| Regex::new(r"(?s)```bash\s*\n(.*?)\n```").expect("the expression is constant"));
-        // A reply with CRLF means the same; bash would read the CR as part of a word.
-        let reply = reply.replace("\r\n", "\n");
-        BLOCK.captures(&reply).map(|c| c[1].trim().to_string())
+    fn calls(&self, reply: &Message) -> Vec<Call> {
+        action(&reply.content).map(|script| Call { script, id: None }).into_iter().collect()
     }
 
-    fn no_action(&self) -> String {
-        "Please always provide EXACTLY ONE action in triple backticks.".into()
+    fn no_call(&self, _: &Message, finish_reason: &str, _: u64) -> NoCall {
+        let text = "Please always provide EXACTLY ONE action in triple backticks.";
+        // A model that was cut may go on; one that stopped has nothing more to say.
+        let stopped = finish_reason == "stop";
+        let end = stopped.then(|| (ExitStatus::Incomplete, "a reply without an action".into()));
+        NoCall { message: Message::new("user", text), end }
     }
 
-    fn observation(&self, seen: &Observation) -> String {
-        format!("Observation: {}", text(seen))
+    fn observation(&self, _: &Call, seen: &Observation) -> Message {
+        Message::new("user", format!("Observation: {}", text(seen)))
     }
 
     fn submission(&self, seen: &Observation) -> Option<String> {
@@ -76,6 +76,15 @@ impl Harness for SweZero {
             ("REPO_PATH", workspace.into()),
         ]
     }
+}
+
+/// The first block of a reply.
+fn action(reply: &str) -> Option<String> {
+    static BLOCK: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?s)```bash\s*\n(.*?)\n```").expect("the expression is constant"));
+    // A reply with CRLF means the same; bash would read the CR as part of a word.
+    let reply = reply.replace("\r\n", "\n");
+    BLOCK.captures(&reply).map(|c| c[1].trim().to_string())
 }
 
 /// stdout, then stderr on a line of its own.
@@ -140,9 +149,15 @@ mod tests {
         }
     }
 
+    fn shown(seen: &Observation) -> String {
+        let message = SweZero.observation(&Call { script: String::new(), id: None }, seen);
+        assert_eq!(message.role, "user");
+        message.content
+    }
+
     #[test]
     fn the_first_block_is_the_action() {
-        for (reply, action) in [
+        for (reply, expected) in [
             ("THOUGHT: x\n```bash\nls -la\n```", Some("ls -la")),
             ("```bash\nls\n```\n```bash\npwd\n```", Some("ls")),
             ("```bash  \n\n  ls  \n\n```", Some("ls")),
@@ -154,13 +169,13 @@ mod tests {
             ("", None),
             ("```bash\ncat <<'E'\n``x``\nE\n```", Some("cat <<'E'\n``x``\nE")),
         ] {
-            assert_eq!(SweZero.action(reply).as_deref(), action, "{reply:?}");
+            assert_eq!(action(reply).as_deref(), expected, "{reply:?}");
         }
     }
 
     #[test]
     fn an_observation_keeps_four_thousand_characters_of_each_end() {
-        let of = |n: usize| SweZero.observation(&seen(&"é".repeat(n), "", Outcome::Exited));
+        let of = |n: usize| shown(&seen(&"é".repeat(n), "", Outcome::Exited));
         assert_eq!(of(7999).chars().count(), 7999 + 13);
         assert_eq!(of(8000), format!("Observation: {}", "é".repeat(8000)));
         let half = "é".repeat(4000);
@@ -172,12 +187,9 @@ mod tests {
 
     #[test]
     fn stderr_follows_stdout_and_a_time_out_is_noted() {
-        assert_eq!(SweZero.observation(&seen("a\n", "b\n", Outcome::Exited)), "Observation: a\n\nb\n");
-        assert_eq!(SweZero.observation(&seen("", "b", Outcome::Exited)), "Observation: \nb");
-        assert_eq!(
-            SweZero.observation(&seen("a", "", Outcome::TimedOut)),
-            "Observation: a\n\n[command timed out]"
-        );
+        assert_eq!(shown(&seen("a\n", "b\n", Outcome::Exited)), "Observation: a\n\nb\n");
+        assert_eq!(shown(&seen("", "b", Outcome::Exited)), "Observation: \nb");
+        assert_eq!(shown(&seen("a", "", Outcome::TimedOut)), "Observation: a\n\n[command timed out]");
     }
 
     #[test]
@@ -194,7 +206,7 @@ mod tests {
         let patch = "+line\n".repeat(5_000);
         let seen = seen(&format!("{}\n{patch}", SENTINELS[0]), "", Outcome::Exited);
         assert_eq!(SweZero.submission(&seen), Some(patch));
-        assert!(SweZero.observation(&seen).contains("chars elided"));
+        assert!(shown(&seen).contains("chars elided"));
     }
 
     #[test]

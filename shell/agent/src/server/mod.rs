@@ -40,10 +40,11 @@ pub struct Client {
 
 /// What a turn asks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct Ask<'a> {
     pub max_tokens: u64,
     pub temperature: f64,
     pub seed: Option<u64>,
+    pub tools: Option<&'a Value>,
 }
 
 impl Client {
@@ -100,7 +101,7 @@ impl Client {
     }
 
     /// Asks for the next message, trying again as [`Retry`] says.
-    pub(crate) async fn chat(&self, messages: &[Message], ask: Ask) -> Result<Reply, ServerError> {
+    pub(crate) async fn chat(&self, messages: &[Message], ask: Ask<'_>) -> Result<Reply, ServerError> {
         let body = self.body(messages, ask);
         let mut own = None;
         let first = self.first.get_or_init(|| async {
@@ -143,10 +144,8 @@ impl Client {
         }
     }
 
-    fn body(&self, messages: &[Message], ask: Ask) -> Value {
-        // Only what a text harness needs: thinking is not sent back.
-        let messages: Vec<Value> =
-            messages.iter().map(|m| json!({"role": m.role, "content": m.content})).collect();
+    fn body(&self, messages: &[Message], ask: Ask<'_>) -> Value {
+        let messages: Vec<Value> = messages.iter().map(|m| sent(m, ask.tools.is_some())).collect();
         let mut body = json!({
             "model": self.options.model,
             "messages": messages,
@@ -154,9 +153,8 @@ impl Client {
             "max_tokens": ask.max_tokens,
         });
         if let Value::Object(map) = &mut body {
-            if let Some(seed) = ask.seed {
-                map.insert("seed".into(), seed.into());
-            }
+            map.extend(ask.seed.map(|seed| ("seed".into(), seed.into())));
+            map.extend(ask.tools.map(|tools| ("tools".into(), tools.clone())));
             map.extend(self.options.extra_body.clone());
         }
         body
@@ -217,9 +215,59 @@ impl Client {
     }
 }
 
+/// A message as it is sent back: thinking is not, and tool calls only to a model that has tools.
+fn sent(message: &Message, with_tools: bool) -> Value {
+    let mut sent = json!({"role": message.role, "content": message.content});
+    if let Value::Object(map) = &mut sent
+        && with_tools
+    {
+        map.extend(message.tool_calls.clone().map(|calls| ("tool_calls".into(), calls)));
+        map.extend(message.tool_call_id.clone().map(|id| ("tool_call_id".into(), id.into())));
+        map.extend(message.name.clone().map(|name| ("name".into(), name.into())));
+    }
+    sent
+}
+
 /// How long a server asks to wait; `Retry-After-Ms` is OpenAI's.
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let exact = text("retry-after-ms").and_then(|t| t.trim().parse().ok()).map(Duration::from_millis);
     exact.or_else(|| error::retry_after(text("retry-after")?, SystemTime::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        Client::new(ServerOptions::new("http://localhost:1/v1/", "m")).unwrap()
+    }
+
+    #[test]
+    fn a_model_without_tools_gets_roles_and_texts_only() {
+        let calls = json!([{"id": "c", "type": "function", "function": {"name": "bash", "arguments": "{}"}}]);
+        let thinking = Some("t".to_string());
+        let said = Message {
+            tool_calls: Some(calls.clone()),
+            reasoning_content: thinking,
+            ..Message::new("assistant", "a")
+        };
+        let seen = Message { tool_call_id: Some("c".into()), ..Message::new("tool", "o") };
+        let messages = [said, seen];
+        let ask = Ask { max_tokens: 9, temperature: 0.0, seed: None, tools: None };
+        assert_eq!(
+            client().body(&messages, ask),
+            json!({
+                "model": "m",
+                "messages": [{"role": "assistant", "content": "a"}, {"role": "tool", "content": "o"}],
+                "temperature": 0.0,
+                "max_tokens": 9,
+            })
+        );
+        let tools = json!([{"type": "function"}]);
+        let body = client().body(&messages, Ask { tools: Some(&tools), ..ask });
+        assert_eq!(body["tools"], tools);
+        assert_eq!(body["messages"][0], json!({"role": "assistant", "content": "a", "tool_calls": calls}));
+        assert_eq!(body["messages"][1], json!({"role": "tool", "content": "o", "tool_call_id": "c"}));
+    }
 }

@@ -21,6 +21,20 @@ pub struct ServerOptions {
     pub retry: Retry,
 }
 
+impl ServerOptions {
+    /// A server without a key, with the defaults of all else.
+    pub fn new(base_url: impl Into<String>, model: impl Into<String>) -> ServerOptions {
+        ServerOptions {
+            base_url: base_url.into(),
+            model: model.into(),
+            api_key: None,
+            extra_body: Map::new(),
+            timeout: Duration::from_secs(600),
+            retry: Retry::default(),
+        }
+    }
+}
+
 impl fmt::Debug for ServerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerOptions")
@@ -88,14 +102,8 @@ mod tests {
 
     #[test]
     fn a_key_is_not_printed() {
-        let options = ServerOptions {
-            base_url: "http://h/v1".into(),
-            model: "m".into(),
-            api_key: Some("sk-secret".into()),
-            extra_body: Map::new(),
-            timeout: Duration::from_secs(1),
-            retry: Retry::default(),
-        };
+        let options =
+            ServerOptions { api_key: Some("sk-secret".into()), ..ServerOptions::new("http://h/v1", "m") };
         let text = format!("{options:?}");
         assert!(!text.contains("secret") && text.contains("http://h/v1"), "{text}");
     }
