@@ -103,8 +103,7 @@ impl Reader {
             .map_err(|e| Unread(e.to_string()))?;
         self.openers += tokens.iter().filter(|t: &&Token| OPENERS.contains(&t.to_str())).count();
         self.check_openers()?;
-        let tokens =
-            tokens::settle(tokens).ok_or_else(|| Unread("a descriptor's number is too long".into()))?;
+        let tokens = tokens::settle(tokens).map_err(Unread)?;
         let program = parse_tokens(&tokens, &self.options).map_err(|e| Unread(e.to_string()))?;
         program.complete_commands.iter().try_for_each(|list| self.list(list, depth))
     }
@@ -419,6 +418,9 @@ mod tests {
             ("for ((", "", ""),
             ("[[ (", "a", ""),
             ("case a in (a) ", "", ""),
+            ("case a in\nesac) ", "", ""),
+            ("case a in (a) b; case a in (esac) ", "", ""),
+            ("case a in (a) echo esac; ", "", ""),
             ("function f { ", "", ""),
             ("f() ", "", ""),
             ("if ((", "", ""),

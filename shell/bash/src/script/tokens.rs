@@ -6,19 +6,27 @@ use brush_parser::{SourceSpan, Token};
 /// The program's name in what stands for an arithmetic command; no script can spell it, for there it would be operators.
 pub(super) const ARITHMETIC: &str = "((";
 
+/// Most `case` commands within one another. The grammar reads a `case` that lacks its end twice, at every level again.
+const MAX_NESTED_CASES: usize = 10;
+
 /// Longest number of a descriptor (`2>`), in digits; the grammar panics at what is none.
 const MAX_DESCRIPTOR_DIGITS: usize = 9;
 
 /// Replaces each arithmetic command by a simple one, `for ((…))` by `while`, and keeps nested subshells apart.
-/// `None` when a descriptor's number is too long.
-pub(super) fn settle(tokens: Vec<Token>) -> Option<Vec<Token>> {
+///
+/// # Errors
+/// What the grammar cannot take: a descriptor's number that is too long, too many `case` in one another.
+pub(super) fn settle(tokens: Vec<Token>) -> Result<Vec<Token>, String> {
+    if nested_cases(&tokens) > MAX_NESTED_CASES {
+        return Err(format!("more than {MAX_NESTED_CASES} `case` in one another"));
+    }
     let closing = closing_brackets(&tokens);
     let mut out: Vec<Token> = Vec::with_capacity(tokens.len());
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         let is_number = |t: &Token| t.to_str().len() > MAX_DESCRIPTOR_DIGITS && is_digits(t.to_str());
         if is_word(token) && is_number(token) && tokens.get(at + 1).is_some_and(is_redirect) {
-            return None;
+            return Err(format!("a descriptor's number has more than {MAX_DESCRIPTOR_DIGITS} digits"));
         }
         if !is_operator(token, "(") || !tokens.get(at + 1).is_some_and(|next| is_operator(next, "(")) {
             out.push(token.clone());
@@ -45,7 +53,33 @@ pub(super) fn settle(tokens: Vec<Token>) -> Option<Vec<Token>> {
             out.push(Token::Operator(";".into(), span));
         }
     }
-    Some(out)
+    Ok(out)
+}
+
+/// How deep `case` stands in `case`, at most. Where it is in doubt whether an `esac` ends one, it does not.
+fn nested_cases(tokens: &[Token]) -> usize {
+    let ends = |t: &Token| match t {
+        Token::Operator(operator, _) => !matches!(operator.as_str(), "(" | "|"),
+        Token::Word(word, _) => matches!(word.as_str(), "in" | "esac" | "fi" | "done" | "}" | "]]"),
+    };
+    let (mut depth, mut deepest) = (0usize, 0);
+    for (at, token) in tokens.iter().enumerate().filter(|(_, t)| is_word(t)) {
+        let next = tokens.get(at + 1);
+        if token.to_str() == "case" {
+            depth += 1;
+            deepest = deepest.max(depth);
+        } else if token.to_str() == "esac"
+            && at.checked_sub(1).and_then(|i| tokens.get(i)).is_some_and(ends)
+            && !next.is_some_and(|t| is_operator(t, ")") || is_operator(t, "|"))
+        {
+            depth = depth.saturating_sub(1);
+        } else if depth > 0 && at > 0 && token.to_str() != "in" && is_word(&tokens[at - 1]) {
+            // `grep case f`: a word in the place of `in` says that it was none.
+            let is_subject = at > 1 && tokens[at - 2].to_str() == "case" && is_word(&tokens[at - 2]);
+            depth -= usize::from(is_subject && tokens[at - 1].to_str() != "in");
+        }
+    }
+    deepest
 }
 
 /// The second of the two closing brackets of an arithmetic command whose first opening bracket is given. As in bash, both
@@ -119,6 +153,6 @@ mod tests {
     fn a_number_that_is_no_descriptor_is_refused() {
         let tokens =
             brush_parser::uncached_tokenize_str("99999999999999999999>f", &Default::default()).unwrap();
-        assert!(settle(tokens).is_none());
+        assert!(settle(tokens).is_err());
     }
 }
