@@ -94,6 +94,24 @@ fn harmless_changes_are_committed_and_others_withheld() {
 }
 
 #[test]
+fn the_cache_that_programs_are_started_from_is_not_written_from_inside() {
+    for (script, withheld) in [
+        ("mkdir -p .cache/sbx/trees && echo evil > .cache/sbx/trees/x", ".cache/sbx"),
+        ("rm -rf .cache; mkdir -p evil/sbx && ln -s evil .cache", ".cache"),
+    ] {
+        let world = World::new();
+        let mut sbx = world.sbx();
+        sbx.env("HOME", world.workspace()).env_remove("XDG_CACHE_HOME");
+        let output = sbx.args(["exec", "--json", "-c", script]).output().expect("sbx starts");
+        let object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+        let paths = object["changes"]["withheld"].as_array().expect("a list");
+        assert!(paths.iter().any(|w| w["path"] == withheld), "{object:#}");
+        assert!(!world.path(".cache/sbx/trees/x").exists());
+        assert!(!world.path(".cache").is_symlink());
+    }
+}
+
+#[test]
 fn changes_can_be_discarded_or_taken_as_a_patch() {
     let world = World::new();
     world.exec(&["--changes", "discard", "-c", "echo two > file.txt"]);

@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 mod action;
+mod cache;
 pub mod changes;
 mod command;
 mod error;
@@ -30,6 +31,7 @@ mod view;
 mod workspace;
 
 pub use action::{Action, Stdin};
+pub use cache::cache_dir;
 pub use changes::Changes;
 pub use command::Command;
 pub use error::Error;
@@ -40,5 +42,5 @@ pub use plan::{Plan, Step};
 pub use policy::{Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
 pub use quantity::{ByteSize, format_duration, parse_duration};
 pub use sandbox::Sandbox;
-pub use view::{BUILTINS, View};
+pub use view::{BUILTINS, Tree, View};
 pub use workspace::{OBJECTS, Workspace};

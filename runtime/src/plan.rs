@@ -261,6 +261,22 @@ const GITCONFIG: &str = "\
 \tdetachedHead = false
 ";
 
+/// The files of `/etc` that are the sandbox's own.
+pub(crate) fn etc_files() -> [(&'static str, String); 5] {
+    [
+        (
+            "/etc/passwd",
+            format!(
+                "root:x:0:0:root:/root:/bin/sh\nagent:x:{UID}:{UID}:agent:/home/agent:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+            ),
+        ),
+        ("/etc/group", format!("root:x:0:\nagent:x:{UID}:\nnogroup:x:65534:\n")),
+        ("/etc/hosts", "127.0.0.1 localhost sbx\n::1 localhost\n".into()),
+        ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".into()),
+        ("/etc/gitconfig", GITCONFIG.into()),
+    ]
+}
+
 struct Build<'a> {
     policy: &'a Policy,
     host: &'a Host,
@@ -276,8 +292,8 @@ fn new(path: impl AsRef<Path>) -> PathBuf {
     under("/new", path.as_ref())
 }
 
-fn under(top: &str, path: &Path) -> PathBuf {
-    Path::new(top).join(path.strip_prefix("/").unwrap_or(path))
+fn under(top: impl AsRef<Path>, path: &Path) -> PathBuf {
+    top.as_ref().join(path.strip_prefix("/").unwrap_or(path))
 }
 
 impl Build<'_> {
@@ -303,8 +319,16 @@ impl Build<'_> {
                 self.push(Step::Symlink { target: target.clone(), at: new(link) });
             }
         }
+        // Gathered files come first: what is bound by itself has its place in them.
+        let tree = view.tree.as_ref();
+        for top in tree.iter().flat_map(|t| &t.tops) {
+            let root = tree.map_or(Path::new("/"), |t| t.root.as_path());
+            let flags = if top == Path::new("/etc") { SEALED } else { SEALED & !NOEXEC };
+            self.bind(&under(root, top), top, flags, true);
+        }
+        let is_gathered = |at: &Path| tree.is_some_and(|t| t.holds(view, at));
         // Parents before children: a later mount would hide an earlier one below it.
-        let mut binds: Vec<_> = view.binds().collect();
+        let mut binds: Vec<_> = view.binds().filter(|(at, ..)| !is_gathered(at)).collect();
         binds.sort_by_key(|(at, ..)| at.components().count());
         for (at, from, executable) in binds {
             let flags = if executable { SEALED & !NOEXEC } else { SEALED };
@@ -313,9 +337,15 @@ impl Build<'_> {
             self.bind(from, at, flags, view.directories.contains(at));
         }
         for (link, target) in view.links.iter().filter(|(l, _)| l.parent() != Some(Path::new("/"))) {
-            self.push(Step::Symlink { target: target.clone(), at: new(link) });
+            if !is_gathered(link) {
+                self.push(Step::Symlink { target: target.clone(), at: new(link) });
+            }
         }
-        self.etc();
+        if !is_gathered(Path::new("/etc/passwd")) {
+            for (at, content) in etc_files() {
+                self.push(Step::File { at: new(at), content });
+            }
+        }
         self.dev();
         self.proc();
         let scratch = self.scratch_flags();
@@ -372,24 +402,6 @@ impl Build<'_> {
         }
         self.push(Step::Attributes { at: "/new".into(), flags: SEALED });
         self.push(Step::Enter);
-    }
-
-    fn etc(&mut self) {
-        let files = [
-            (
-                "/etc/passwd",
-                format!(
-                    "root:x:0:0:root:/root:/bin/sh\nagent:x:{UID}:{UID}:agent:/home/agent:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n"
-                ),
-            ),
-            ("/etc/group", format!("root:x:0:\nagent:x:{UID}:\nnogroup:x:65534:\n")),
-            ("/etc/hosts", "127.0.0.1 localhost sbx\n::1 localhost\n".into()),
-            ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".into()),
-            ("/etc/gitconfig", GITCONFIG.into()),
-        ];
-        for (at, content) in files {
-            self.push(Step::File { at: new(at), content });
-        }
     }
 
     fn dev(&mut self) {
@@ -497,13 +509,25 @@ impl Build<'_> {
             |at: &Path, rights: u64| self.steps.push(Step::Rule { at: at.into(), rights: rights & handled });
         let read = landlock::READ_FILE | landlock::READ_DIR;
         rule(Path::new("/"), landlock::READ_DIR);
-        for at in view.programs.keys().chain(view.loaders.keys()) {
-            rule(at, landlock::READ_FILE | landlock::EXECUTE);
+        let code = landlock::READ_FILE | landlock::EXECUTE;
+        let is_gathered = |at: &Path| view.tree.as_ref().is_some_and(|t| t.holds(view, at));
+        // A gathered directory holds nothing but the view, so one rule says it for all that is in it.
+        let whole = [PATH, SHELLS].map(Path::new);
+        for at in whole.into_iter().filter(|dir| is_gathered(dir)) {
+            rule(at, code);
         }
-        for at in view.libraries.keys() {
+        for top in view.tree.iter().flat_map(|t| &t.tops) {
+            rule(top, landlock::READ_FILE);
+        }
+        for at in view.programs.keys().chain(view.loaders.keys()) {
+            if !(is_gathered(at) && at.parent().is_some_and(|dir| whole.contains(&dir))) {
+                rule(at, code);
+            }
+        }
+        for at in view.libraries.keys().filter(|at| !is_gathered(at)) {
             rule(at, landlock::READ_FILE);
         }
-        for at in view.data.keys() {
+        for at in view.data.keys().filter(|at| !is_gathered(at)) {
             rule(at, if view.directories.contains(at) { read } else { landlock::READ_FILE });
         }
         for at in ["/etc", "/proc"] {

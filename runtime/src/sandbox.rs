@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use wire_talk::Control;
 
@@ -47,7 +47,7 @@ impl Sandbox {
     pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
         let workspace = canonical(workspace.into())?;
         let host = Host::probe();
-        let plan = Plan::compile(policy, &host, &view_of(policy), &workspace)?;
+        let plan = Plan::compile(policy, &host, &view_of(policy, &workspace.lower), &workspace)?;
         Sandbox::enter(policy, &host, plan, workspace)
     }
 
@@ -134,16 +134,19 @@ pub(crate) fn canonical(workspace: Workspace) -> Result<Workspace, Error> {
     Ok(Workspace { lower, at, objects })
 }
 
-/// The view of a policy, resolved once in this process: a thousand rollouts read the same hundred programs.
-pub(crate) fn view_of(policy: &Policy) -> Arc<View> {
+/// The view of a policy, looked up once in this process: a thousand rollouts read the same hundred programs.
+fn view_of(policy: &Policy, workspace: &Path) -> Arc<View> {
     static VIEWS: Mutex<Option<HashMap<String, Arc<View>>>> = Mutex::new(None);
     let key = policy.sha256();
     let mut views = VIEWS.lock().unwrap_or_else(PoisonError::into_inner);
     let views = views.get_or_insert_default();
-    if let Some(view) = views.get(&key) {
+    // The cache may have been cleared meanwhile.
+    let usable =
+        |view: &View| view.tree.as_ref().is_none_or(|t| t.root.is_dir() && !t.root.starts_with(workspace));
+    if let Some(view) = views.get(&key).filter(|v| usable(v)) {
         return view.clone();
     }
-    let view = Arc::new(View::resolve(policy));
+    let view = Arc::new(View::prepare(policy, workspace));
     views.insert(key, view.clone());
     view
 }

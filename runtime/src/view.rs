@@ -2,15 +2,18 @@
 //! without. What is not in the [`View`] does not exist in the sandbox.
 
 mod data;
+mod tree;
 
 use crate::Policy;
 use goblin::elf::Elf;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+pub use tree::Tree;
 
 /// Largest program or library that is read to find what it needs.
 const MAX_ELF_BYTES: u64 = 1 << 30;
@@ -18,7 +21,7 @@ const MAX_ELF_BYTES: u64 = 1 << 30;
 const MAX_SCRIPT_DEPTH: usize = 4;
 
 /// The host files that a policy's programs need, by where they appear.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Programs: path in the sandbox → file of the host.
     pub programs: BTreeMap<PathBuf, PathBuf>,
@@ -32,8 +35,12 @@ pub struct View {
     pub directories: BTreeSet<PathBuf>,
     /// Links: path in the sandbox → target.
     pub links: BTreeMap<PathBuf, PathBuf>,
+    /// Those of `data` that the policy names itself: shown as they are, never copied.
+    pub live: BTreeSet<PathBuf>,
     /// Names that the policy allows and this host does not have.
     pub absent: Vec<String>,
+    /// The files gathered in one directory, where the cache allows that.
+    pub tree: Option<Tree>,
 }
 
 /// Where bash and sh always are: the action itself is a bash script. The directory is not in `PATH`, so a policy that
@@ -67,7 +74,9 @@ impl View {
             finder.data(Path::new(path));
         }
         for path in &policy.read {
-            finder.data(path);
+            if let Some(at) = finder.data(path) {
+                finder.view.live.insert(at);
+            }
         }
         finder.view
     }
@@ -249,8 +258,9 @@ impl Finder {
         path.strip_prefix("/bin").map_or_else(|_| path.into(), |rest| Path::new("/usr/bin").join(rest))
     }
 
-    fn data(&mut self, path: &Path) {
-        let Ok(real) = fs::canonicalize(path) else { return };
+    /// Shows a file or directory; returns where.
+    fn data(&mut self, path: &Path) -> Option<PathBuf> {
+        let real = fs::canonicalize(path).ok()?;
         let at = self.in_view(path);
         // A parent that is bound already shows it; a child of what is bound now would be a mount under a mount.
         if !self.view.data.keys().any(|d| at.starts_with(d)) {
@@ -258,8 +268,9 @@ impl Finder {
             if real.is_dir() {
                 self.view.directories.insert(at.clone());
             }
-            self.view.data.insert(at, real);
+            self.view.data.insert(at.clone(), real);
         }
+        Some(at)
     }
 }
 

@@ -34,11 +34,13 @@ const PRIVILEGED: u32 = 0o6000;
 
 pub(super) fn commit(changes: &Changes, real: &Path) -> io::Result<Commit> {
     let Some(upper) = &changes.upper else { return Ok(Commit::default()) };
+    let cache = own_cache(real);
     let real = Real::open(real)?;
     let mut work = Work {
         upper,
         real: &real,
         index: changes.index(),
+        cache: cache.as_deref(),
         covered: None,
         modes: Vec::new(),
         done: Commit::default(),
@@ -67,10 +69,23 @@ pub(super) fn commit(changes: &Changes, real: &Path) -> io::Result<Commit> {
     Ok(work.done)
 }
 
+/// Where our own cache lies in the real directory, if it does: programs are started from it.
+fn own_cache(real: &Path) -> Option<Vec<u8>> {
+    let cache = crate::cache_dir()?;
+    // It may not be there yet, and then its parents count.
+    let there =
+        cache.ancestors().find_map(|a| Some((a.canonicalize().ok()?, cache.strip_prefix(a).ok()?)))?;
+    let inside = there.0.join(there.1);
+    let inside = inside.strip_prefix(real.canonicalize().ok()?).ok()?;
+    Some(inside.as_os_str().as_bytes().to_vec())
+}
+
 struct Work<'a> {
     upper: &'a Layer,
     real: &'a Real,
     index: HashMap<&'a [u8], &'a Node>,
+    /// Our own cache, relative to the real directory.
+    cache: Option<&'a [u8]>,
     /// The outermost opaque directory that the walk is in: nothing that was there before shows through.
     covered: Option<&'a [u8]>,
     /// Modes of directories: set last, since a directory may be closed to writing.
@@ -82,6 +97,12 @@ impl<'a> Work<'a> {
     /// Applies one node; false when there was nothing to do, and the reason when it is withheld.
     fn take(&mut self, node: &'a Node) -> Result<bool> {
         let path = node.path.as_slice();
+        if let Some(cache) = self.cache {
+            let is_plain = matches!(node.what, What::Directory { opaque: false });
+            if is_beneath(cache, path) || path == cache || (is_beneath(path, cache) && !is_plain) {
+                return Err("the cache that sbx starts programs from is not written from inside".into());
+            }
+        }
         // A directory that is gone, and that nobody brought back, holds nothing to compare or remove.
         let there = self.real.stat(path)?;
         if danger::is_git(path) {

@@ -19,8 +19,9 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let policy = args.policy.resolve()?;
-    let view = View::resolve(&policy);
-    let workspace = Workspace::new(std::fs::canonicalize(&args.workspace)?);
+    let place = std::fs::canonicalize(&args.workspace)?;
+    let view = View::prepare(&policy, &place);
+    let workspace = Workspace::new(place);
     let plan = Plan::compile(&policy, &Host::probe(), &view, &workspace)?;
     if args.json {
         let object = serde_json::json!({
