@@ -12,6 +12,9 @@
 mod wire;
 
 mod action;
+mod ahead;
+mod mem;
+mod start;
 mod steps;
 mod sys;
 

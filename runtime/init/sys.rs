@@ -39,6 +39,8 @@ pub const SIGPROCMASK: usize = 14;
 pub const IOCTL: usize = 16;
 pub const DUP2: usize = 33;
 pub const SOCKET: usize = 41;
+pub const SOCKETPAIR: usize = 53;
+pub const FCNTL: usize = 72;
 pub const SENDMSG: usize = 46;
 pub const RECVMSG: usize = 47;
 pub const CLONE: usize = 56;
@@ -196,6 +198,16 @@ struct MsgHdr {
 
 /// Receives one message; its length, or ≤ 0 at the end or on error.
 pub fn receive(fd: i32, buffer: &mut [u8], fds: &mut Cmsg) -> isize {
+    receive_with(fd, buffer, fds, 0)
+}
+
+/// As [`receive`], but 0 or less when there is no message now.
+pub fn receive_now(fd: i32, buffer: &mut [u8], fds: &mut Cmsg) -> isize {
+    const MSG_DONTWAIT: u32 = 0x40;
+    receive_with(fd, buffer, fds, MSG_DONTWAIT)
+}
+
+fn receive_with(fd: i32, buffer: &mut [u8], fds: &mut Cmsg, flags: u32) -> isize {
     const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
     *fds = Cmsg::new();
     let iov = IoVec { base: buffer.as_mut_ptr(), len: buffer.len() };
@@ -209,7 +221,7 @@ pub fn receive(fd: i32, buffer: &mut [u8], fds: &mut Cmsg) -> isize {
         flags: 0,
     };
     loop {
-        let n = syscall!(RECVMSG, fd, &raw mut h, MSG_CMSG_CLOEXEC);
+        let n = syscall!(RECVMSG, fd, &raw mut h, MSG_CMSG_CLOEXEC | flags);
         if n != -(EINTR as isize) {
             return n;
         }
@@ -233,6 +245,28 @@ pub fn send(fd: i32, bytes: &[u8], fds: &[i32]) -> isize {
     syscall!(SENDMSG, fd, &raw const h, MSG_NOSIGNAL)
 }
 
+/// Waits until `fd` can be read, or for `milliseconds`; false when the time is over.
+pub fn readable(fd: i32, milliseconds: i32) -> bool {
+    const POLLIN: i64 = 1;
+    let mut one = (i64::from(fd) & 0xffff_ffff) | (POLLIN << 32);
+    loop {
+        match check(syscall!(POLL, &raw mut one, 1, milliseconds)) {
+            Ok(n) => return n > 0,
+            Err(EINTR) => {}
+            Err(_) => return true,
+        }
+    }
+}
+
+/// A connected pair of sockets that keep the bounds of messages; closed on exec.
+pub fn socket_pair() -> Result<[i32; 2], i32> {
+    const AF_UNIX: u32 = 1;
+    const SEQPACKET_CLOEXEC: u32 = 5 | 0o2_000_000;
+    let mut pair = [-1i32; 2];
+    check(syscall!(SOCKETPAIR, AF_UNIX, SEQPACKET_CLOEXEC, 0, pair.as_mut_ptr()))?;
+    Ok(pair)
+}
+
 /// Starts `run(arg)` in a child that shares this memory, on a stack of its own, and waits until it execs or exits
 /// (`CLONE_VM | CLONE_VFORK`): no page table is copied.
 ///
@@ -249,81 +283,4 @@ pub unsafe fn vfork(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut 
              in("rdx") 0, in("r10") 0, in("r8") 0, in("r12") run, in("r13") arg, lateout("rcx") _, lateout("r11") _);
     }
     r
-}
-
-// The compiler calls these by name; without a C library they are ours. `rep movsb` keeps it from turning a loop into a
-// call of itself.
-
-/// # Safety
-/// As memcpy(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
-    // SAFETY: the caller keeps memcpy's contract.
-    unsafe {
-        asm!("rep movsb", inout("rcx") n => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
-    }
-    to
-}
-
-/// # Safety
-/// As memmove(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
-    if (to as usize).wrapping_sub(from as usize) >= n {
-        // SAFETY: forward copy is right when `to` does not lie inside the source.
-        return unsafe { memcpy(to, from, n) };
-    }
-    // SAFETY: the caller keeps memmove's contract; backwards, and the direction flag is restored.
-    unsafe {
-        asm!("std", "rep movsb", "cld", inout("rcx") n => _, inout("rdi") to.add(n).wrapping_sub(1) => _,
-             inout("rsi") from.add(n).wrapping_sub(1) => _, options(nostack));
-    }
-    to
-}
-
-/// # Safety
-/// As memset(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memset(to: *mut u8, value: i32, n: usize) -> *mut u8 {
-    // SAFETY: the caller keeps memset's contract.
-    unsafe {
-        asm!("rep stosb", inout("rcx") n => _, inout("rdi") to => _, in("al") value as u8, options(nostack, preserves_flags));
-    }
-    to
-}
-
-/// # Safety
-/// As memcmp(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
-    let mut i = 0;
-    while i < n {
-        // SAFETY: i < n, and the caller keeps memcmp's contract.
-        let (x, y) = unsafe { (a.add(i).read_volatile(), b.add(i).read_volatile()) };
-        if x != y {
-            return i32::from(x) - i32::from(y);
-        }
-        i += 1;
-    }
-    0
-}
-
-/// # Safety
-/// As bcmp(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
-    // SAFETY: the same contract.
-    unsafe { memcmp(a, b, n) }
-}
-
-/// # Safety
-/// As strlen(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn strlen(s: *const u8) -> usize {
-    let mut n = 0;
-    // SAFETY: the caller keeps strlen's contract.
-    while unsafe { s.add(n).read_volatile() } != 0 {
-        n += 1;
-    }
-    n
 }

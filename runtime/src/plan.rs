@@ -141,6 +141,8 @@ pub struct Plan {
     pub workspace: PathBuf,
     /// Environment of every action.
     pub env: BTreeMap<String, String>,
+    /// Whether the next bash is started ahead, while nobody waits for it.
+    pub holds_bash: bool,
 }
 
 impl Plan {
@@ -158,7 +160,9 @@ impl Plan {
         if policy.missing == Missing::Refuse && !missing.is_empty() {
             return Err(Error::MissingWall { missing: missing.join(", ") });
         }
-        Ok(Plan { steps: build.steps, enforced, missing, env: environment(policy, &at), workspace: at })
+        let env = environment(policy, &at);
+        let holds_bash = view.tree.as_ref().is_some_and(|t| t.holds(view, Path::new(SHELLS)));
+        Ok(Plan { steps: build.steps, enforced, missing, env, workspace: at, holds_bash })
     }
 
     /// The steps as process 1 reads them.

@@ -37,6 +37,8 @@ pub struct Sandbox {
     plan: Plan,
     policy: Policy,
     cpu_before: std::time::Duration,
+    /// Kills for memory and refused forks until the last action.
+    counts: (u64, u64),
 }
 
 impl Sandbox {
@@ -69,7 +71,7 @@ impl Sandbox {
         plan.missing.extend(ready.missing);
         let (areas, lower, policy) = (ready.dirs, workspace.lower, policy.clone());
         let cpu_before = std::time::Duration::ZERO;
-        Ok(Sandbox { control, init, cgroup, areas, lower, plan, policy, cpu_before })
+        Ok(Sandbox { control, init, cgroup, areas, lower, plan, policy, cpu_before, counts: (0, 0) })
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].

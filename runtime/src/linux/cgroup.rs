@@ -154,7 +154,7 @@ impl Cgroup {
     /// How often the kernel killed for memory, and how often a fork was refused, so far.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let counter = |dir: &Option<PathBuf>, file: &str, key: &str| {
-            let text = dir.as_ref().and_then(|d| fs::read_to_string(d.join(file)).ok()).unwrap_or_default();
+            let text = dir.as_ref().and_then(|d| small_file(&d.join(file)).ok()).unwrap_or_default();
             text.lines().find_map(|l| l.strip_prefix(key)?.trim().parse().ok()).unwrap_or(0)
         };
         let memory_file = if self.version == 2 { "memory.events" } else { "memory.oom_control" };
@@ -181,6 +181,14 @@ impl Drop for Cgroup {
             }
         }
     }
+}
+
+/// A file of the kernel, which is whole in one read: after each action every system call counts.
+fn small_file(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut buffer = [0u8; 1024];
+    let len = fs::File::open(path)?.read(&mut buffer)?;
+    Ok(String::from_utf8_lossy(&buffer[..len]).into_owned())
 }
 
 fn set(file: &Path, value: &str) -> Result<(), Error> {

@@ -57,8 +57,12 @@ pub const OP_CHDIR: u32 = 23;
 
 /// Library to process 1: build the sandbox.
 pub const MSG_GO: u32 = 1;
-/// Library to process 1: run an action. Descriptors: stdin, stdout, stderr, payload, and perhaps a script.
+/// Library to process 1: run an action; u32 flags. Descriptors: stdin, stdout, stderr, payload, and perhaps a script.
 pub const MSG_RUN: u32 = 2;
+/// The action is `bash -c SCRIPT`, which a held bash may become.
+pub const RUN_SCRIPT: u32 = 1;
+/// A bash is to be held for the action after this one.
+pub const RUN_AHEAD: u32 = 2;
 /// Library to process 1: u32 signal for every process of the action.
 pub const MSG_KILL: u32 = 3;
 /// Process 1 to library: u32 count of failed optional steps, then their u32 indexes. Descriptors: those of OP_SENDDIR.
@@ -80,3 +84,15 @@ pub const FD_CONTROL: i32 = 3;
 pub const FD_PLAN: i32 = 4;
 /// Descriptor of a long script in the action.
 pub const FD_SCRIPT: i32 = 9;
+
+/// In an errno: it is about the action's directory.
+pub const NO_CWD: u32 = 0x1000;
+
+/// Descriptor of a held bash on which it gets its action.
+pub const FD_HELD: i32 = 3;
+/// Bytes of a held bash's third argument, its NUL included.
+pub const HELD_SCRIPT: usize = 4096;
+/// The bash that is held, in the sandbox.
+pub const HELD_BASH: &core::ffi::CStr = c"/usr/libexec/sbx/bash";
+/// Its environment until it becomes an action.
+pub const HELD_PRELOAD: &core::ffi::CStr = c"LD_PRELOAD=/usr/libexec/sbx/ahead.so";

@@ -5,6 +5,7 @@ use super::payload;
 use super::wire_talk::Done;
 use crate::action::Stdin;
 use crate::linux::sys;
+use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_SCRIPT};
 use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -33,11 +34,10 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
         // What earlier actions left in the writable areas is memory too, but not this action's.
         cgroup.allow(sandbox.policy.limits.memory.0 + sandbox.areas.iter().map(used).sum::<u64>())?;
     }
-    let counts = sandbox.cgroup.as_ref().map_or((0, 0), |c| c.counts());
     let mut streams = Streams::open(sandbox, action, &payload, script)?;
     let end = streams.serve(sandbox, action, started, seen)?;
     let wall = started.elapsed();
-    Ok(observe(sandbox, action, streams, &end, wall, counts))
+    Ok(observe(sandbox, action, streams, &end, wall))
 }
 
 /// Why the library ended an action.
@@ -129,7 +129,9 @@ impl Streams {
         let payload = sys::sealed_file(payload).map_err(system)?;
         let mut fds = vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), payload.as_fd()];
         fds.extend(script.as_ref().map(AsFd::as_fd));
-        sandbox.control.start(&fds)?;
+        let script = if action.script().is_some() { RUN_SCRIPT } else { 0 };
+        let ahead = if sandbox.plan.holds_bash { RUN_AHEAD } else { 0 };
+        sandbox.control.start(script | ahead, &fds)?;
         let limit = sandbox.policy.limits.output.0;
         Ok(Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] })
     }
@@ -256,13 +258,11 @@ fn observe(
     streams: Streams,
     end: &End,
     wall: Duration,
-    before: (u64, u64),
 ) -> Observation {
     let [stdout, mut stderr] = streams.outputs;
-    let (killed_for_memory, refused_forks) = sandbox
-        .cgroup
-        .as_ref()
-        .map_or((false, false), |c| (c.counts().0 > before.0, c.counts().1 > before.1));
+    let before = sandbox.counts;
+    sandbox.counts = sandbox.cgroup.as_ref().map_or((0, 0), |c| c.counts());
+    let (killed_for_memory, refused_forks) = (sandbox.counts.0 > before.0, sandbox.counts.1 > before.1);
     let mut limits_hit = Vec::new();
     let mut hit = |fired: bool, name: &str| {
         if fired {
@@ -308,8 +308,6 @@ fn observe(
 /// The shell's words and status for a program that could not be started.
 fn exec_failure(action: &Action, errno: u32, stderr: &mut Output) -> i32 {
     let name = action.program_name().to_string_lossy();
-    /// Set by process 1 when the directory could not be entered.
-    const NO_CWD: u32 = 0x1000;
     const ENOENT: u32 = 2;
     const ENOTDIR: u32 = 20;
     let reason = std::io::Error::from_raw_os_error((errno & !NO_CWD) as i32);

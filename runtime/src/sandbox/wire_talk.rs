@@ -49,8 +49,8 @@ impl Control {
         self.send(&[MSG_GO], &[])
     }
 
-    pub(super) fn start(&self, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
-        self.send(&[MSG_RUN], fds)
+    pub(super) fn start(&self, flags: u32, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        self.send(&[MSG_RUN, flags], fds)
     }
 
     pub(super) fn signal(&self, number: u32) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 //! A tree is made of copies. It is used as long as every file it was made from is what it was (device, inode, size and
 //! times), and is replaced as a whole. Without a cache that is the user's alone, files are bound one by one.
 
-use super::View;
+use super::{SHELLS, View};
 use crate::{Policy, cache};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,10 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+/// The library that holds a bash back until its action comes, built by `build.rs` from `ahead/`.
+static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -45,7 +47,7 @@ impl Tree {
 /// A view as it was found, and what it was made from.
 #[derive(Serialize, Deserialize)]
 struct Record {
-    version: u32,
+    version: String,
     view: View,
     stamps: Vec<Stamp>,
 }
@@ -96,7 +98,7 @@ fn prepare(policy: &Policy, workspace: &Path) -> View {
     // A cache that cannot be written costs time, no more.
     if let Ok(tree) = gather(&view, &stamps) {
         view.tree = Some(tree);
-        let _ = write(&record, &Record { version: VERSION, view: view.clone(), stamps });
+        let _ = write(&record, &Record { version: version(), view: view.clone(), stamps });
     }
     view
 }
@@ -104,7 +106,7 @@ fn prepare(policy: &Policy, workspace: &Path) -> View {
 fn recorded(path: &Path) -> Option<View> {
     let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     let whole = record.view.tree.as_ref().is_some_and(|t| t.root.is_dir());
-    (record.version == VERSION && whole && record.stamps.iter().all(Stamp::holds)).then_some(record.view)
+    (record.version == version() && whole && record.stamps.iter().all(Stamp::holds)).then_some(record.view)
 }
 
 fn write(path: &Path, record: &Record) -> io::Result<()> {
@@ -128,7 +130,8 @@ fn stamps(view: &View, policy: &Policy) -> Vec<Stamp> {
 fn gather(view: &View, stamps: &[Stamp]) -> io::Result<Tree> {
     let trees = cache::private(TREES)?;
     let store = cache::private(FILES)?;
-    let key = hex(&serde_json::to_vec(&(VERSION, view, stamps, crate::plan::etc_files()))?);
+    let parts = (version(), view, stamps, crate::plan::etc_files());
+    let key = hex(&serde_json::to_vec(&parts)?);
     let tops = TOPS.iter().map(|top| Path::new("/").join(top));
     let mut tree = Tree { root: trees.join(key), tops: tops.collect() };
     let draft = tempfile::Builder::new().prefix(".draft-").tempdir_in(&trees)?;
@@ -161,6 +164,10 @@ fn gather(view: &View, stamps: &[Stamp]) -> io::Result<Tree> {
         }
         fs::write(to, content)?;
     }
+    let shells = place(Path::new(SHELLS));
+    if shells.join("bash").exists() {
+        fs::write(shells.join("ahead.so"), AHEAD)?;
+    }
     // A top directory that is a link on the host is one in the sandbox; nothing was put there.
     tree.tops.retain(|top| place(top).is_dir());
     match fs::rename(draft.path(), &tree.root) {
@@ -186,6 +193,11 @@ fn stored(store: &Path, from: &Path, executable: bool) -> io::Result<PathBuf> {
         draft.persist(&copy)?;
     }
     Ok(copy)
+}
+
+/// What else a tree is made of: this code, and the library.
+fn version() -> String {
+    format!("{VERSION} {}", hex(AHEAD))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,0 +1,115 @@
+//! An action as the library sent it, and the first steps of its process. Compiled into process 1 and into the library
+//! that holds a bash back (`ahead/`).
+
+use crate::sys::*;
+use crate::wire::*;
+use crate::word;
+
+/// Lowest number to which descriptors are moved before they get their places.
+const ASIDE: u32 = 20;
+
+/// Pointers into the mapped payload, and the descriptors that came with it.
+pub struct Start {
+    /// Programs to try in turn, NULL-terminated.
+    pub programs: *const *const u8,
+    /// NULL-terminated.
+    pub argv: *const *const u8,
+    /// NULL-terminated.
+    pub envp: *const *const u8,
+    cwd: *const u8,
+    stdio: [i32; 3],
+    payload: i32,
+    script: i32,
+}
+
+/// The memory that a [`Start`] points into.
+pub struct Mapped {
+    text: (*mut u8, usize),
+    table: (*mut u8, usize),
+}
+
+impl Mapped {
+    /// The pointers of the [`Start`] are dangling afterwards.
+    pub fn unmap(self) {
+        unmap(self.text.0, self.text.1);
+        unmap(self.table.0, self.table.1);
+    }
+}
+
+impl Start {
+    pub fn new(fds: &[i32]) -> Start {
+        let fd = |i: usize| fds.get(i).copied().unwrap_or(-1);
+        let null = core::ptr::null();
+        let stdio = [fd(0), fd(1), fd(2)];
+        Start { programs: null, argv: null, envp: null, cwd: null.cast(), stdio, payload: fd(3), script: fd(4) }
+    }
+
+    /// Reads the payload: three counts, then NUL-terminated strings: cwd, programs, argv, envp.
+    pub fn read(&mut self) -> Result<Mapped, i32> {
+        let len = file_len(self.payload)?.max(1);
+        let text = map(self.payload, len)?;
+        // SAFETY: a private mapping of `len` bytes that is unmapped by `Mapped` only.
+        let bytes = unsafe { core::slice::from_raw_parts(text, len) };
+        let counts = [word(bytes, 0) as usize, word(bytes, 4) as usize, word(bytes, 8) as usize];
+        let strings = counts.iter().try_fold(0usize, |sum, n| sum.checked_add(*n)).filter(|n| *n < len);
+        let table_len = (strings.ok_or(EINVAL)? + counts.len()) * 8;
+        let table = map(-1, table_len)?;
+        self.fill(bytes, counts, table.cast()).ok_or(EINVAL)?;
+        Ok(Mapped { text: (text, len), table: (table, table_len) })
+    }
+
+    /// Fills the three tables of pointers (programs, argv, envp), each with its NULL.
+    fn fill(&mut self, bytes: &[u8], counts: [usize; 3], table: *mut *const u8) -> Option<()> {
+        let mut at = 12;
+        let mut next = || -> Option<*const u8> {
+            let rest = bytes.get(at..)?;
+            at += rest.iter().position(|b| *b == 0)? + 1;
+            Some(rest.as_ptr())
+        };
+        self.cwd = next()?;
+        let mut slot = table;
+        for (count, start) in counts.iter().zip([&mut self.programs, &mut self.argv, &mut self.envp]) {
+            *start = slot;
+            for _ in 0..*count {
+                let text = next()?;
+                // SAFETY: the table has room for every count and one NULL for each group.
+                unsafe {
+                    slot.write(text);
+                    slot = slot.add(1);
+                }
+            }
+            // SAFETY: as above: step over this group's NULL; fresh memory is zero.
+            slot = unsafe { slot.add(1) };
+        }
+        Some(())
+    }
+
+    /// Puts descriptors and directory in place; errno, with [`NO_CWD`] when it is the directory's.
+    pub fn place(&mut self) -> Result<(), u32> {
+        // Move the sources out of the way first: a source may itself be 0, 1 or 2.
+        for fd in self.stdio.iter_mut().chain(core::iter::once(&mut self.script)) {
+            if *fd >= 0 {
+                const F_DUPFD: u32 = 0;
+                *fd = check(syscall!(FCNTL, *fd, F_DUPFD, ASIDE)).map_err(|e| e as u32)? as i32;
+            }
+        }
+        for (i, fd) in self.stdio.iter().enumerate() {
+            syscall!(DUP2, *fd, i);
+        }
+        if self.script >= 0 {
+            syscall!(DUP2, self.script, FD_SCRIPT);
+        }
+        syscall!(UMASK, 0o022);
+        check(syscall!(CHDIR, self.cwd)).map(drop).map_err(|e| e as u32 | NO_CWD)
+    }
+
+    /// Closes every descriptor that is not the action's.
+    pub fn close_others(&self) {
+        if self.script >= 0 {
+            syscall!(CLOSE_RANGE, 3, FD_SCRIPT - 1, 0);
+            syscall!(CLOSE_RANGE, FD_SCRIPT + 1, u32::MAX, 0);
+        } else {
+            syscall!(CLOSE_RANGE, 3, u32::MAX, 0);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The bash that is started ahead is the `bash -c SCRIPT` that a plain start makes.
+
+use sbx::{Action, Policy, Sandbox};
+use std::time::Duration;
+
+/// Longer than a sandbox waits before it holds a bash. Where the machine is too busy for that, the plain start is
+/// compared with itself, which proves nothing and breaks nothing.
+const PAUSE: Duration = Duration::from_millis(40);
+
+const SCRIPTS: [&str; 18] = [
+    r#"echo "$0 $- $# $PPID $SHLVL $LINENO $SECONDS"; echo "$BASH_EXECUTION_STRING""#,
+    "[ $$ = $BASHPID ] && echo same",
+    "env | sort",
+    "ls /proc/self/fd; ls /proc/$$/fd",
+    "cat; echo read",
+    "pwd; cd /tmp; pwd; echo $OLDPWD",
+    "if",
+    "echo 'unclosed",
+    "foo; cat /nonexistent",
+    "set -euo pipefail; false | true; echo not reached",
+    "trap 'echo bye' EXIT; exit 7",
+    "kill -TERM $$",
+    "cat <<'E'\n$x `y`\nE",
+    "f() { return 3; }; f; echo $?; return 4",
+    "sleep 0 & wait; jobs; echo ${PIPESTATUS[@]}",
+    "umask; ulimit -n; trap -p; set -o | grep on$; shopt | grep on$",
+    "tr '\\0' '\\n' < /proc/$$/cmdline | head -n 2; locale charmap; printf '%s\\n' é | wc -m",
+    "git --version > f; cat f; rm f; exec ls -d .",
+];
+
+#[test]
+fn a_held_bash_cannot_be_told_from_a_fresh_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let policy = Policy::preset("whitelist").expect("a preset");
+    let mut shell = Sandbox::open(&policy, dir.path()).expect("a sandbox");
+    for script in SCRIPTS {
+        for stdin in ["", "a\nb\n"] {
+            let fresh = Sandbox::open(&policy, dir.path())
+                .and_then(|mut s| s.run(&Action::bash(script).stdin(stdin)))
+                .expect("a fresh one");
+            std::thread::sleep(PAUSE);
+            let held = shell.run(&Action::bash(script).stdin(stdin)).expect("a held one");
+            let told = |o: &sbx::Observation| (o.outcome, o.exit_code, o.stdout.text(), o.stderr.text());
+            assert_eq!(told(&held), told(&fresh), "{script}");
+        }
+    }
+}
+
+#[test]
+fn an_action_that_is_no_script_does_not_meet_the_held_bash() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut shell =
+        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    for _ in 0..3 {
+        assert_eq!(shell.run(&Action::bash("echo a")).expect("runs").stdout.text(), "a\n");
+        std::thread::sleep(PAUSE);
+        let seen = shell.run(&Action::program(["pgrep", "-c", "bash"])).expect("runs");
+        assert_eq!((seen.exit_code, seen.stdout.text()), (1, "0\n".into()));
+    }
+}
+
+#[test]
+fn a_held_bash_takes_environment_directory_and_long_scripts() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(dir.path().join("sub")).expect("a directory");
+    let mut shell =
+        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    let long = format!("echo \"$X ${{PWD##*/}} ${{#BASH_EXECUTION_STRING}}\" # {}", "x".repeat(50_000));
+    let longer = format!("echo \"$X ${{PWD##*/}}\" # {}", "x".repeat(500_000));
+    for script in [&long, &longer] {
+        shell.run(&Action::bash("true")).expect("runs");
+        std::thread::sleep(PAUSE);
+        let seen = shell.run(&Action::bash(script).env("X", "x1").cwd("sub")).expect("runs");
+        assert!(seen.stdout.text().starts_with("x1 sub"), "{seen:?}");
+    }
+    std::thread::sleep(PAUSE);
+    let seen = shell.run(&Action::bash("true").cwd("no-such")).expect("runs");
+    assert_eq!(seen.exit_code, 126);
+    assert!(seen.stderr.text().contains("cannot enter the directory"), "{seen:?}");
+    std::thread::sleep(PAUSE);
+    assert_eq!(shell.run(&Action::bash("echo on")).expect("runs").stdout.text(), "on\n");
+}
