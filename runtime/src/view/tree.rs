@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -111,7 +111,7 @@ fn recorded(path: &Path) -> Option<View> {
 
 fn write(path: &Path, record: &Record) -> io::Result<()> {
     let mut draft = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;
-    serde_json::to_writer(&mut draft, record)?;
+    draft.write_all(&serde_json::to_vec(record)?)?;
     draft.persist(path)?;
     Ok(())
 }

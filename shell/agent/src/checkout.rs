@@ -3,11 +3,13 @@
 //! It holds exactly that commit: no other commit, no remote, no reflog, nothing that could tell the future. The objects
 //! lie in a store of their own, which the sandbox shows read-only, so git inside never copies packs.
 
+mod archive;
 mod build;
 mod find;
 mod git;
 
 use crate::Error;
+use find::Source;
 use rustix::fs::{FlockOperation, flock};
 use sbx_records::Instance;
 use sbx_runtime::Workspace;
@@ -70,9 +72,28 @@ impl Checkouts {
         if faults.is_empty() { Ok(checkouts) } else { Err(Error::Checkout(faults.join("\n"))) }
     }
 
-    fn make(&self, repo: &str, commit: &str) -> Result<Checkout, String> {
+    /// The repository that is to be asked, and the full name of the commit in it.
+    fn source(&self, repo: &str, commit: &str) -> Result<(Source, String), String> {
         let source = find::find(self.repos.as_deref(), repo)?;
-        let commit = source.resolve(commit)?;
+        let Source::Archive(archive) = &source else {
+            let commit = source.resolve(commit)?;
+            return Ok((source, commit));
+        };
+        let cache = std::path::absolute(&self.cache).map_err(|e| format!("the cache: {e}"))?;
+        let unpacked = archive::unpack(archive, &cache)?;
+        let is_named = |name: &String| commit.len() >= 7 && name.starts_with(&commit.to_lowercase());
+        let commit = if unpacked.named.as_ref().is_some_and(is_named) { "HEAD" } else { commit };
+        let source = Source::Local(unpacked.repository);
+        let hint = || match &unpacked.named {
+            Some(name) => format!("; {} is of commit {name}", archive.display()),
+            None => format!("; an archive without history has one commit, HEAD: {}", archive.display()),
+        };
+        let commit = source.resolve(commit).map_err(|why| why + &hint())?;
+        Ok((source, commit))
+    }
+
+    fn make(&self, repo: &str, commit: &str) -> Result<Checkout, String> {
+        let (source, commit) = self.source(repo, commit)?;
         // The commit's name is enough: a checkout holds nothing but that commit.
         let io = |e: std::io::Error| format!("the cache {}: {e}", self.cache.display());
         // Git runs in other directories than this process.

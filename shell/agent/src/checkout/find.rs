@@ -1,5 +1,6 @@
-//! Where the repository of an instance is: `org/name` under `--repos`, a path, or a git URL.
+//! Where the repository of an instance is: `org/name` under `--repos`, a path, an archive, or a git URL.
 
+use super::archive::ENDINGS;
 use super::git::git;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ const MAX_NAMED: usize = 5;
 pub(super) enum Source {
     /// A directory of this machine, absolute.
     Local(PathBuf),
+    /// An archive of this machine, absolute.
+    Archive(PathBuf),
     /// Elsewhere.
     Url(String),
 }
@@ -22,7 +25,7 @@ impl Source {
     /// The full name of a commit. A URL's is taken as it is.
     pub(super) fn resolve(&self, commit: &str) -> Result<String, String> {
         let path = match self {
-            Source::Local(path) => path,
+            Source::Local(path) | Source::Archive(path) => path,
             Source::Url(_) if commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()) => {
                 return Ok(commit.to_lowercase());
             }
@@ -43,7 +46,7 @@ impl Source {
     /// What `git fetch` is told.
     pub(super) fn url(&self) -> String {
         match self {
-            Source::Local(path) => format!("file://{}", path.display()),
+            Source::Local(path) | Source::Archive(path) => format!("file://{}", path.display()),
             Source::Url(url) => url.clone(),
         }
     }
@@ -86,10 +89,22 @@ pub(super) fn find(repos: Option<&Path>, repo: &str) -> Result<Source, String> {
 }
 
 fn local(places: &[PathBuf]) -> Option<Source> {
-    let found = places.iter().find(|path| {
+    let is_repository = |path: &&PathBuf| {
         path.join(".git").exists() || (path.join("HEAD").is_file() && path.join("objects").is_dir())
-    })?;
-    fs::canonicalize(found).ok().map(Source::Local)
+    };
+    if let Some(found) = places.iter().find(is_repository) {
+        return fs::canonicalize(found).ok().map(Source::Local);
+    }
+    places.iter().find_map(|path| {
+        let with = |ending: &str| {
+            let mut name = path.clone().into_os_string();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        let given = ENDINGS.iter().any(|e| path.to_string_lossy().ends_with(e)).then(|| path.clone());
+        let found = given.into_iter().chain(ENDINGS.map(with)).find(|p| p.is_file())?;
+        fs::canonicalize(found).ok().map(Source::Archive)
+    })
 }
 
 /// Names in --repos that could have been meant.

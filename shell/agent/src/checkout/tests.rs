@@ -189,3 +189,81 @@ fn a_task_file_starts_no_program() {
         assert!(!mark.exists(), "{repo}");
     }
 }
+
+/// An archive with one file for each path; a path that ends in `/` is a directory.
+fn archive(to: &Path, entries: &[(&str, &str)]) {
+    let file = flate2::write::GzEncoder::new(fs::File::create(to).unwrap(), flate2::Compression::fast());
+    let mut builder = tar::Builder::new(file);
+    for (path, text) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_cksum();
+        builder.append(&header, text.as_bytes()).unwrap();
+    }
+    builder.into_inner().unwrap().finish().unwrap();
+}
+
+#[test]
+fn an_sdist_is_a_repository_of_one_commit() {
+    let place = place();
+    let repos = place.dir.path().join("repos");
+    archive(
+        &repos.join("flask.tar.gz"),
+        &[("flask-3.0/setup.py", "s\n"), ("flask-3.0/.gitignore", "setup.py\n")],
+    );
+    for _ in 0..2 {
+        let made = place.checkouts.make_all(&[instance("pallets/flask", "HEAD")], |_| true).unwrap();
+        let tree = made["i"].dir.join("tree");
+        assert_eq!(fs::read_to_string(tree.join("setup.py")).unwrap(), "s\n");
+        let store = made["i"].dir.join("store.git");
+        assert_eq!(git(&store, &["rev-list", "--count", &made["i"].commit]).unwrap(), "1");
+    }
+    let error = place.error("pallets/flask", "0123456789abcdef0123456789abcdef01234567");
+    assert!(error.contains("one commit, HEAD"), "{error}");
+}
+
+#[test]
+fn an_archive_of_git_is_known_by_its_commit_and_one_of_a_repository_by_its_history() {
+    let place = place();
+    let repos = place.dir.path().join("repos");
+    let from = repos.join("org/name");
+    let out = repos.join("snapshot.tgz");
+    git(
+        &from,
+        &["archive", "--format=tgz", "--prefix=name/", "-o", out.to_str().unwrap(), &place.commits[1]],
+    )
+    .unwrap();
+    let made = place.checkouts.make_all(&[instance("snapshot", &place.commits[1])], |_| true).unwrap();
+    assert_eq!(fs::read_to_string(made["i"].dir.join("tree/file")).unwrap(), "1\n");
+    assert!(place.error("snapshot", &place.commits[0]).contains(&place.commits[1]));
+
+    let file = fs::File::create(repos.join("whole.tar")).unwrap();
+    let mut builder = tar::Builder::new(file);
+    builder.append_dir_all("name", &from).unwrap();
+    builder.into_inner().unwrap();
+    let made = place.checkouts.make_all(&[instance("org/whole", &place.commits[0])], |_| true).unwrap();
+    assert_eq!(
+        (made["i"].commit.as_str(), made["i"].dir.join("tree/only1").exists()),
+        (&*place.commits[0], false)
+    );
+}
+
+#[test]
+fn a_broken_or_hostile_archive_is_an_error_and_leaves_nothing() {
+    let place = place();
+    let repos = place.dir.path().join("repos");
+    fs::write(repos.join("broken.tar.gz"), "no gzip").unwrap();
+    archive(&repos.join("empty.tar.gz"), &[]);
+    archive(&repos.join("up.tar.gz"), &[("a/x", "x"), ("../out", "evil")]);
+    for (repo, why) in [("broken", "broken.tar.gz"), ("empty", "nothing is in it"), ("up", "leads out")] {
+        let error = place.error(repo, "HEAD");
+        assert!(error.contains(why), "{error}");
+    }
+    assert!(
+        !place.dir.path().join("cache/out").exists() && !place.dir.path().join("cache/archives/out").exists()
+    );
+    let left = fs::read_dir(place.dir.path().join("cache/archives")).unwrap().flatten();
+    assert!(left.into_iter().all(|e| e.file_name().to_string_lossy().ends_with(".lock")));
+}
