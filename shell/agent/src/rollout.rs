@@ -5,12 +5,12 @@ use crate::budget::{self, Budget};
 use crate::checkout::Checkout;
 use crate::hands::Hands;
 use crate::harness::{Call, Harness, Limits};
-use crate::server::{Ask, Client, Reply, ServerError, Usage};
+use crate::server::{Ask, Pool, Reply, ServerError, Usage};
 use sbx_records::{ExitStatus, Instance, ObservationCounts, PolicyStamp, Rollout};
 use sbx_runtime::{Observation, Outcome, Policy};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -21,7 +21,9 @@ const DENIED: i32 = 126;
 
 /// What all rollouts of a run share.
 pub(crate) struct Shared {
-    pub client: Client,
+    pub servers: Pool,
+    /// The servers' context, once they were asked; 0 when they do not tell it.
+    pub context: AtomicU64,
     pub harness: &'static dyn Harness,
     pub limits: Limits,
     pub tools: Option<serde_json::Value>,
@@ -132,18 +134,21 @@ async fn converse(shared: &Arc<Shared>, order: &Order, mut hands: Hands, record:
 
 async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &mut Rollout) -> End {
     let (harness, limits) = (shared.harness, shared.limits);
-    let mut budget = Budget::new(limits.total_tokens, limits.reserve_tokens, limits.turn_tokens);
+    let context = Some(shared.context.load(Ordering::Relaxed)).filter(|n| *n > limits.reserve_tokens);
+    let total = context.map_or(limits.total_tokens, |n| n.min(limits.total_tokens));
+    let mut budget = Budget::new(total, limits.reserve_tokens, limits.turn_tokens);
+    let sticky = format!("{}/{}", record.instance_id, record.rollout);
     let mut without_call = 0;
     for turn in 0..limits.turns {
         if shared.stop.load(Ordering::Relaxed) {
             return End::trouble("the run was stopped", Trouble::Stopped);
         }
         let Some(max_tokens) = budget.next(&record.messages) else {
-            return End::new(ExitStatus::Incomplete, format!("token budget of {} used", limits.total_tokens));
+            return End::new(ExitStatus::Incomplete, format!("token budget of {total} used"));
         };
         let seed = shared.seed.map(|seed| derive(seed, &record.instance_id, record.rollout, turn));
         let ask = Ask { max_tokens, temperature: shared.temperature, seed, tools: shared.tools.as_ref() };
-        let reply = match shared.client.chat(&record.messages, ask).await {
+        let reply = match shared.servers.chat(&sticky, &record.messages, ask).await {
             Ok(reply) => reply,
             Err(e @ ServerError::ContextOverflow { .. }) => {
                 return End::new(ExitStatus::Incomplete, e.to_string());

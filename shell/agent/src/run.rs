@@ -6,7 +6,7 @@ mod queue;
 use crate::checkout::{Checkout, Checkouts};
 use crate::harness::Harness;
 use crate::rollout::{self, Shared};
-use crate::server::{Client, ServerOptions};
+use crate::server::{Pool, ServerOptions};
 use crate::settings::Settings;
 use crate::{Error, Watch, harness};
 use before::Before;
@@ -15,7 +15,7 @@ use sbx_runtime::Policy;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What to roll out, and how.
 #[derive(Clone, Debug)]
@@ -138,7 +138,8 @@ async fn prepare(
     if let Some(checkout) = checkouts.values().next() {
         rollout::try_sandbox(shared, checkout).await?;
     }
-    shared.client.preflight().await.map_err(|e| Error::Server(e.to_string()))?;
+    let context = shared.servers.preflight().await.map_err(|e| Error::Server(e.to_string()))?;
+    shared.context.store(context.unwrap_or(0), Ordering::Relaxed);
     Ok(checkouts)
 }
 
@@ -155,9 +156,10 @@ fn shared(options: &RunOptions, harness: &'static dyn Harness) -> Result<Shared,
             limits.total_tokens, limits.reserve_tokens
         )));
     }
-    let client = Client::new(options.server.clone()).map_err(|e| Error::Options(e.to_string()))?;
+    let servers = Pool::new(&options.server).map_err(|e| Error::Options(e.to_string()))?;
     Ok(Shared {
-        client,
+        servers,
+        context: AtomicU64::new(0),
         harness,
         limits,
         tools: harness.tools(&options.policy),

@@ -21,9 +21,9 @@ pub struct Args {
     /// Instances, a JSON object a line; - is stdin
     #[arg(long, value_name = "FILE")]
     tasks: PathBuf,
-    /// Where the server is, up to and with /v1
-    #[arg(long, value_name = "URL")]
-    base_url: String,
+    /// Where the server is, up to and with /v1; can be repeated: rollouts are spread, and each stays at its server
+    #[arg(long, value_name = "URL", required = true)]
+    base_url: Vec<String>,
     /// The model's name
     #[arg(long, value_name = "NAME")]
     model: String,
@@ -89,7 +89,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         instances: instances(&args.tasks)?,
         cache: std::path::absolute(args.cache.clone().map_or_else(cache_dir, Ok)?)?,
         server: ServerOptions {
-            base_url: args.base_url.clone(),
+            base_urls: args.base_url.clone(),
             model: args.model.clone(),
             api_key: std::env::var(&args.api_key_env).ok().filter(|k| !k.is_empty()),
             extra_body: extra_body(args.extra_body.as_deref())?,

@@ -44,7 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         cache: std::path::absolute(args.out.join("cache"))?,
         out: args.out,
         server: ServerOptions {
-            base_url: server.base_url(),
+            base_urls: vec![server.base_url()],
             model: "scripted".into(),
             api_key: None,
             extra_body: serde_json::Map::new(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 mod begin;
 mod faults;
+mod pool;
 mod resume;
 
 fn reply(command: &str) -> String {
@@ -63,7 +64,7 @@ impl World {
             cache: self.dir.path().join("cache"),
             out: self.out(),
             server: ServerOptions {
-                base_url,
+                base_urls: vec![base_url],
                 model: "m".into(),
                 api_key: None,
                 extra_body: serde_json::Map::new(),

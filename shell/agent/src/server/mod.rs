@@ -4,14 +4,18 @@
 //! replies.
 
 mod error;
+mod gate;
 mod options;
 mod overflow;
+mod pool;
 mod reply;
 
 pub use error::ServerError;
 pub use options::{Retry, ServerOptions};
+pub use pool::Pool;
 pub(crate) use reply::{Reply, Usage, without_thinking};
 
+use gate::Gate;
 use reqwest::header::HeaderMap;
 use sbx_records::Message;
 use serde_json::{Value, json};
@@ -33,6 +37,8 @@ const MAX_NAMED: usize = 8;
 pub struct Client {
     http: reqwest::Client,
     options: ServerOptions,
+    base_url: String,
+    gate: Gate,
     /// How the run's first request went: it goes alone, so that a server that refuses is asked once and not by every
     /// rollout.
     first: Arc<OnceCell<Result<(), ServerError>>>,
@@ -53,12 +59,12 @@ impl Client {
     /// # Errors
     /// The URL is none, the key cannot be sent, or TLS cannot be set up.
     pub fn new(mut options: ServerOptions) -> Result<Client, ServerError> {
-        options.base_url = options.base_url.trim_end_matches('/').into();
-        let url = reqwest::Url::parse(&options.base_url);
+        let base_url: String =
+            options.base_urls.first().map_or("", String::as_str).trim_end_matches('/').into();
+        let url = reqwest::Url::parse(&base_url);
         if !url.is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host()) {
-            let found = &options.base_url;
             return Err(ServerError::Setup(format!(
-                "--base-url: expected a URL such as http://localhost:8000/v1, found {found:?}"
+                "--base-url: expected a URL such as http://localhost:8000/v1, found {base_url:?}"
             )));
         }
         // A key from a file often ends with its line.
@@ -76,16 +82,16 @@ impl Client {
             .user_agent(concat!("sbx/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| ServerError::Setup(format!("the HTTP client: {e}")))?;
-        Ok(Client { http, options, first: Arc::default() })
+        Ok(Client { http, options, base_url, gate: Gate::new(), first: Arc::default() })
     }
 
     /// Asks whether a server is there at all, before anything is prepared. Any HTTP answer will do: not every server
-    /// lists its models.
+    /// lists its models. Returns the model's context in tokens, where the server tells it.
     ///
     /// # Errors
     /// Nothing answers after three tries, or the key is refused.
-    pub async fn preflight(&self) -> Result<(), ServerError> {
-        let url = format!("{}/models", self.options.base_url);
+    pub async fn preflight(&self) -> Result<Option<u64>, ServerError> {
+        let url = format!("{}/models", self.base_url);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -93,7 +99,7 @@ impl Client {
                 Ok((status @ (401 | 403), _, text)) => {
                     return Err(ServerError::of_status(status, &text, None));
                 }
-                Ok(_) => return Ok(()),
+                Ok((_, _, text)) => return Ok(context(&text, &self.options.model)),
                 Err(e) if tries == 3 => return Err(e),
                 Err(_) => tokio::time::sleep(self.options.retry.wait(tries)).await,
             }
@@ -161,12 +167,18 @@ impl Client {
     }
 
     async fn once(&self, body: &Value) -> Result<Reply, ServerError> {
-        let url = format!("{}/chat/completions", self.options.base_url);
+        let url = format!("{}/chat/completions", self.base_url);
+        let pass = self.gate.pass().await;
         let (status, headers, text) = self.send(self.http.post(&url).json(body)).await?;
-        if status != 200 {
-            return Err(ServerError::of_status(status, &text, wait(&headers)));
+        if status == 200 {
+            pass.answered();
+            return Reply::parse(&text);
         }
-        Reply::parse(&text)
+        let error = ServerError::of_status(status, &text, wait(&headers));
+        if matches!(error, ServerError::Busy { .. }) {
+            pass.refused();
+        }
+        Err(error)
     }
 
     /// Sends a request; status, headers and text of the answer, with the key struck out where a server repeats it.
@@ -177,7 +189,7 @@ impl Client {
         if let Some(key) = &self.options.api_key {
             request = request.bearer_auth(key);
         }
-        let transport = |e: reqwest::Error| ServerError::of_transport(&e, &self.options.base_url);
+        let transport = |e: reqwest::Error| ServerError::of_transport(&e, &self.base_url);
         let answer = request.send().await.map_err(transport)?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let mut text =
@@ -194,7 +206,7 @@ impl Client {
 
     /// What to do about a 404: the models that the server has, or a path that it knows.
     async fn offer(&self) -> String {
-        let base = &self.options.base_url;
+        let base = &self.base_url;
         if let Some(models) = self.models(base).await {
             return format!("check --model: it offers {models}");
         }
@@ -228,6 +240,16 @@ fn sent(message: &Message, with_tools: bool) -> Value {
     sent
 }
 
+/// The context of a model in a server's list: vLLM and SGLang say `max_model_len`, gateways `context_length`, llama.cpp
+/// `meta.n_ctx`.
+fn context(list: &str, model: &str) -> Option<u64> {
+    let list: Value = serde_json::from_str(list).ok()?;
+    let all = list.get("data")?.as_array()?;
+    let mine = all.iter().find(|m| m["id"] == model).or(all.first().filter(|_| all.len() == 1))?;
+    let told = [&mine["max_model_len"], &mine["context_length"], &mine["meta"]["n_ctx"]];
+    told.into_iter().find_map(Value::as_u64).filter(|n| *n > 0)
+}
+
 /// How long a server asks to wait; `Retry-After-Ms` is OpenAI's.
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
@@ -241,6 +263,21 @@ mod tests {
 
     fn client() -> Client {
         Client::new(ServerOptions::new("http://localhost:1/v1/", "m")).unwrap()
+    }
+
+    #[test]
+    fn a_context_is_read_from_a_list_of_models() {
+        for (list, expected) in [
+            (r#"{"data":[{"id":"x","max_model_len":1},{"id":"m","max_model_len":4096}]}"#, Some(4096)),
+            (r#"{"data":[{"id":"m","context_length":8192}]}"#, Some(8192)),
+            (r#"{"data":[{"id":"/models/m.gguf","meta":{"n_ctx":2048}}]}"#, Some(2048)),
+            (r#"{"data":[{"id":"m","max_model_len":0}]}"#, None),
+            (r#"{"data":[{"id":"x","max_model_len":1},{"id":"y"}]}"#, None),
+            (r#"{"data":[]}"#, None),
+            ("<html>", None),
+        ] {
+            assert_eq!(context(list, "m"), expected, "{list}");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Where the server is and how it is spoken to.
 #[derive(Clone)]
 pub struct ServerOptions {
-    /// The URL up to and with `/v1`.
-    pub base_url: String,
+    /// URLs up to and with `/v1`. With several, each rollout stays at one as long as that works.
+    pub base_urls: Vec<String>,
     /// The model's name.
     pub model: String,
     /// Key for `Authorization: Bearer`; in no message, record or debug output.
@@ -25,7 +25,7 @@ impl ServerOptions {
     /// A server without a key, with the defaults of all else.
     pub fn new(base_url: impl Into<String>, model: impl Into<String>) -> ServerOptions {
         ServerOptions {
-            base_url: base_url.into(),
+            base_urls: vec![base_url.into()],
             model: model.into(),
             api_key: None,
             extra_body: Map::new(),
@@ -38,7 +38,7 @@ impl ServerOptions {
 impl fmt::Debug for ServerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerOptions")
-            .field("base_url", &self.base_url)
+            .field("base_urls", &self.base_urls)
             .field("model", &self.model)
             .field("api_key", &self.api_key.as_ref().map(|_| "…"))
             .field("extra_body", &self.extra_body)

@@ -71,7 +71,7 @@ async fn a_server_that_fails_for_good_stops_the_run_and_errored_rollouts_are_rep
     assert!(journal[1].exit_status_detail.starts_with("API error at turn 3: HTTP 500"));
     assert!(journal[1].patch.contains("+two"), "of every rollout, however it ended");
     let well = ScriptedServer::start(script(&FIX)).await.unwrap();
-    (options.server.base_url, options.rollouts) = (well.base_url(), 4);
+    (options.server.base_urls, options.rollouts) = (vec![well.base_url()], 4);
     let summary = run(options, &Ears::default()).await.unwrap();
     assert_eq!((summary.done_before, summary.ended[&ExitStatus::Submitted]), (1, 3));
 }

@@ -91,7 +91,7 @@ async fn other_settings_are_refused_once_there_are_rollouts() {
     // A mistake that led to no rollout binds nobody.
     let nowhere = RunOptions {
         server: ServerOptions {
-            base_url: "http://127.0.0.1:9/v1".into(),
+            base_urls: vec!["http://127.0.0.1:9/v1".into()],
             model: "typo".into(),
             ..options.server.clone()
         },
