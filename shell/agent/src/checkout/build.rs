@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Owner and change time of a file are others inside a sandbox; only size and modification time tell here.
-const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\
+const CONFIG: &str = "[core]\n\tfilemode = true\n\tbare = false\n\
     \tlogAllRefUpdates = false\n\tcheckStat = minimal\n\ttrustctime = false\n\thooksPath = /dev/null\n\
     [gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
 
@@ -19,10 +19,11 @@ pub(super) fn build(source: &Source, commit: &str, draft: &Path) -> Result<(), S
     let io = |e: io::Error| format!("{}: {e}", draft.display());
     let (store, tree) = (draft.join("store.git"), draft.join("tree"));
     fs::create_dir_all(&store).map_err(io)?;
-    git(&store, &["init", "-q", "--bare", "--template=", "."])?;
+    let format = if commit.len() == 64 { "--object-format=sha256" } else { "--object-format=sha1" };
+    git(&store, &["init", "-q", format, "--bare", "--template=", "."])?;
     fetch(source, commit, &store)?;
     fs::create_dir_all(&tree).map_err(io)?;
-    git(&tree, &["init", "-q", "--template=", "."])?;
+    git(&tree, &["init", "-q", format, "--template=", "."])?;
     let own = tree.join(".git");
     let write = |path: &str, text: &str| {
         let path = own.join(path);
@@ -32,7 +33,12 @@ pub(super) fn build(source: &Source, commit: &str, draft: &Path) -> Result<(), S
     write("shallow", &format!("{commit}\n"))?;
     write("refs/heads/main", &format!("{commit}\n"))?;
     write("HEAD", "ref: refs/heads/main\n")?;
-    write("config", CONFIG)?;
+    let version = if commit.len() == 64 {
+        "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectFormat = sha256\n"
+    } else {
+        "[core]\n\trepositoryformatversion = 0\n"
+    };
+    write("config", &format!("{version}{CONFIG}"))?;
     git(&tree, &["reset", "-q", "--hard"])?;
     age(&tree, commit_time(&tree)).map_err(io)?;
     git(&tree, &["update-index", "-q", "--refresh"])?;

@@ -267,3 +267,19 @@ fn a_broken_or_hostile_archive_is_an_error_and_leaves_nothing() {
     let left = fs::read_dir(place.dir.path().join("cache/archives")).unwrap().flatten();
     assert!(left.into_iter().all(|e| e.file_name().to_string_lossy().ends_with(".lock")));
 }
+
+#[test]
+fn a_repository_of_sha256_objects_is_checked_out_as_one() {
+    let place = place();
+    let dir = place.dir.path().join("repos/long");
+    fs::create_dir_all(&dir).unwrap();
+    git(&dir, &["init", "-q", "--object-format=sha256", "."]).unwrap();
+    fs::write(dir.join("file"), "x\n").unwrap();
+    git(&dir, &["add", "-A"]).unwrap();
+    git(&dir, &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "x"]).unwrap();
+    let made = place.checkouts.make_all(&[instance("long", "HEAD")], |_| true).unwrap();
+    assert_eq!(made["i"].commit.len(), 64);
+    assert_eq!(fs::read_to_string(made["i"].dir.join("tree/file")).unwrap(), "x\n");
+    let format = git(&made["i"].dir.join("tree"), &["rev-parse", "--show-object-format"]).unwrap();
+    assert_eq!(format, "sha256");
+}
