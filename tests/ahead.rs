@@ -7,7 +7,7 @@ use std::time::Duration;
 /// compared with itself, which proves nothing and breaks nothing.
 const PAUSE: Duration = Duration::from_millis(40);
 
-const SCRIPTS: [&str; 18] = [
+const SCRIPTS: [&str; 19] = [
     r#"echo "$0 $- $# $PPID $SHLVL $LINENO $SECONDS"; echo "$BASH_EXECUTION_STRING""#,
     "[ $$ = $BASHPID ] && echo same",
     "env | sort",
@@ -24,7 +24,8 @@ const SCRIPTS: [&str; 18] = [
     "f() { return 3; }; f; echo $?; return 4",
     "sleep 0 & wait; jobs; echo ${PIPESTATUS[@]}",
     "umask; ulimit -n; trap -p; set -o | grep on$; shopt | grep on$",
-    "tr '\\0' '\\n' < /proc/$$/cmdline | head -n 2; locale charmap; printf '%s\\n' é | wc -m",
+    "tr '\\0' '\\n' < /proc/$$/cmdline; tr '\\0' '\\n' < /proc/$$/environ | sort; cat /proc/$$/comm",
+    "locale charmap; printf '%s\\n' é | wc -m",
     "git --version > f; cat f; rm f; exec ls -d .",
 ];
 

@@ -18,7 +18,7 @@ mod start;
 mod sys;
 
 use start::Start;
-use sys::{Cmsg, exit, receive, send, syscall};
+use sys::{Cmsg, PRCTL, close, exit, open, read_at, receive, send, syscall};
 use wire::*;
 
 unsafe extern "C" {
@@ -56,6 +56,9 @@ struct Segment {
 #[unsafe(link_section = ".init_array")]
 static HOLD: extern "C" fn(i32, *mut *const u8, *const *const u8) = hold;
 
+const BRK: usize = 12;
+const MADVISE: usize = 28;
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     exit(97)
@@ -69,6 +72,7 @@ extern "C" fn hold(argc: i32, argv: *mut *const u8, _: *const *const u8) {
     if argc != 3 || send(FD_HELD, &message, &[]) != 4 {
         return;
     }
+    let layout = Layout::of_self();
     prepare();
     if receive(FD_HELD, &mut message, &mut fds) != 4 {
         exit(0);
@@ -79,12 +83,13 @@ extern "C" fn hold(argc: i32, argv: *mut *const u8, _: *const *const u8) {
         exit(127);
     }
     start.close_others();
+    if let Some(layout) = layout {
+        layout.tell(&start);
+    }
     // SAFETY: the loader gives three arguments; the payload's tables, of which the third argument and the environment
     // are taken, stay mapped as long as this process runs the program. No other thread exists before `main`.
     unsafe {
-        let script = start.argv.add(2).read();
-        show(argv.add(2).read().cast_mut(), script);
-        argv.add(2).write(script);
+        argv.add(2).write(start.argv.add(2).read());
         environ = start.envp;
     }
 }
@@ -105,7 +110,6 @@ fn prepare() {
 extern "C" fn map_pages(object: *const Object, _: usize, _: *mut u8) -> i32 {
     const PT_LOAD: u32 = 1;
     const PF_W: u32 = 2;
-    const MADVISE: usize = 28;
     const MADV_POPULATE_READ: u32 = 22;
     const MADV_POPULATE_WRITE: u32 = 23;
     const PAGE: usize = 4096;
@@ -124,18 +128,51 @@ extern "C" fn map_pages(object: *const Object, _: usize, _: *mut u8) -> i32 {
     0
 }
 
-/// Copies a script to where `ps` looks, if it fits.
-///
-/// # Safety
-/// `place` must be [`HELD_SCRIPT`] writable bytes, `script` a NUL-terminated string.
-unsafe fn show(place: *mut u8, script: *const u8) {
-    // SAFETY: the strings are read up to their ends, and `place` is written within its length.
-    unsafe {
-        let len = core::ffi::CStr::from_ptr(script.cast()).count_bytes();
-        for i in 0..HELD_SCRIPT {
-            let byte = if len < HELD_SCRIPT && i < len { script.add(i).read() } else { 0 };
-            place.add(i).write_volatile(byte);
-        }
+/// The addresses that the kernel keeps of a program, as prctl(2) wants them for `PR_SET_MM_MAP`.
+#[repr(C)]
+#[derive(Default)]
+struct Layout {
+    /// start_code, end_code, start_data, end_data, start_brk, brk, start_stack.
+    program: [u64; 7],
+    /// arg_start, arg_end, env_start, env_end.
+    texts: [u64; 4],
+    auxv: u64,
+    auxv_size: u32,
+    exe_fd: u32,
+}
+
+impl Layout {
+    /// Reads this process's from proc_pid_stat(5).
+    fn of_self() -> Option<Layout> {
+        let mut text = [0u8; 1024];
+        let fd = open(c"/proc/self/stat", 0, 0).ok()?;
+        let read = read_at(fd, &mut text);
+        close(fd);
+        read.ok()?;
+        // The name, which may hold anything, ends with the last bracket.
+        let start = text.iter().rposition(|b| *b == b')')? + 2;
+        let number = |field: usize| -> Option<u64> {
+            /// The number of the field after the name.
+            const FIRST: usize = 3;
+            let word = text.get(start..)?.split(|b| *b == b' ').nth(field - FIRST)?;
+            word.iter().try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add(u64::from(b.wrapping_sub(b'0'))))
+        };
+        let brk = syscall!(BRK, 0) as u64;
+        let program =
+            [number(26)?, number(27)?, number(45)?, number(46)?, number(47)?, brk, number(28)?];
+        Some(Layout { program, exe_fd: u32::MAX, ..Layout::default() })
+    }
+
+    /// Tells the kernel where the arguments and the environment are, for /proc. Where it cannot be told (Linux without
+    /// checkpoints), the arguments shown are those of a bash without a script.
+    fn tell(mut self, start: &Start) {
+        const PR_SET_MM: u32 = 35;
+        const PR_SET_MM_MAP: u32 = 14;
+        // SAFETY: both tables hold at least their NULL; the strings of one follow those of the other.
+        let (arguments, environment) = unsafe { (start.argv.read(), start.envp.read()) };
+        let environment = if environment.is_null() { start.end } else { environment };
+        self.texts = [arguments, environment, environment, start.end].map(|p| p as u64);
+        syscall!(PRCTL, PR_SET_MM, PR_SET_MM_MAP, &raw const self, size_of::<Layout>(), 0);
     }
 }
 

@@ -4,13 +4,6 @@
 use crate::sys::*;
 use crate::wire::*;
 
-/// Room for the action's script in the arguments, where `ps` looks; blanks are a script that does nothing.
-static PLACE: [u8; HELD_SCRIPT] = {
-    let mut place = [b' '; HELD_SCRIPT];
-    place[HELD_SCRIPT - 1] = 0;
-    place
-};
-
 /// A bash that stands before its `main`.
 pub struct Held {
     pub pid: i32,
@@ -62,7 +55,7 @@ extern "C" fn child(arg: *mut u8) -> ! {
     syscall!(DUP2, socket, FD_HELD);
     syscall!(CLOSE_RANGE, FD_HELD + 1, u32::MAX, 0);
     unblock_signals();
-    let argv = [c"bash".as_ptr().cast::<u8>(), c"-c".as_ptr().cast(), PLACE.as_ptr(), core::ptr::null()];
+    let argv = [c"bash".as_ptr().cast::<u8>(), c"-c".as_ptr().cast(), c"".as_ptr().cast(), core::ptr::null()];
     let envp = [HELD_PRELOAD.as_ptr().cast::<u8>(), core::ptr::null()];
     syscall!(EXECVE, HELD_BASH.as_ptr(), argv.as_ptr(), envp.as_ptr());
     exit(127)

@@ -16,6 +16,8 @@ pub struct Start {
     pub argv: *const *const u8,
     /// NULL-terminated.
     pub envp: *const *const u8,
+    /// One past the last string: those of `argv` and `envp` follow one another.
+    pub end: *const u8,
     cwd: *const u8,
     stdio: [i32; 3],
     payload: i32,
@@ -41,15 +43,18 @@ impl Start {
         let fd = |i: usize| fds.get(i).copied().unwrap_or(-1);
         let null = core::ptr::null();
         let stdio = [fd(0), fd(1), fd(2)];
-        Start { programs: null, argv: null, envp: null, cwd: null.cast(), stdio, payload: fd(3), script: fd(4) }
+        Start { programs: null, argv: null, envp: null, end: null.cast(), cwd: null.cast(), stdio, payload: fd(3), script: fd(4) }
     }
 
     /// Reads the payload: three counts, then NUL-terminated strings: cwd, programs, argv, envp.
     pub fn read(&mut self) -> Result<Mapped, i32> {
         let len = file_len(self.payload)?.max(1);
-        let text = map(self.payload, len)?;
-        // SAFETY: a private mapping of `len` bytes that is unmapped by `Mapped` only.
-        let bytes = unsafe { core::slice::from_raw_parts(text, len) };
+        // Memory of the process's own, not the file's: only that shows in /proc as its arguments.
+        let text = map(-1, len)?;
+        // SAFETY: a fresh mapping of `len` bytes that is unmapped by `Mapped` only.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(text, len) };
+        read_at(self.payload, bytes)?;
+        let bytes = &*bytes;
         let counts = [word(bytes, 0) as usize, word(bytes, 4) as usize, word(bytes, 8) as usize];
         let strings = counts.iter().try_fold(0usize, |sum, n| sum.checked_add(*n)).filter(|n| *n < len);
         let table_len = (strings.ok_or(EINVAL)? + counts.len()) * 8;
@@ -81,6 +86,7 @@ impl Start {
             // SAFETY: as above: step over this group's NULL; fresh memory is zero.
             slot = unsafe { slot.add(1) };
         }
+        self.end = bytes.get(at..)?.as_ptr();
         Some(())
     }
 

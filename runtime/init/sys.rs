@@ -37,6 +37,7 @@ pub const MMAP: usize = 9;
 pub const MUNMAP: usize = 11;
 pub const SIGPROCMASK: usize = 14;
 pub const IOCTL: usize = 16;
+pub const PREAD64: usize = 17;
 pub const DUP2: usize = 33;
 pub const SOCKET: usize = 41;
 pub const SOCKETPAIR: usize = 53;
@@ -131,6 +132,20 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), i32> {
         match check(syscall!(WRITE, fd, bytes.as_ptr(), bytes.len())) {
             Ok(0) => return Err(5),
             Ok(n) => bytes = bytes.get(n..).unwrap_or(&[]),
+            Err(EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Fills `bytes` from the start of a file.
+pub fn read_at(fd: i32, bytes: &mut [u8]) -> Result<(), i32> {
+    let mut at = 0;
+    while let Some(rest) = bytes.get_mut(at..).filter(|r| !r.is_empty()) {
+        match check(syscall!(PREAD64, fd, rest.as_mut_ptr(), rest.len(), at)) {
+            Ok(0) => return Ok(()),
+            Ok(n) => at += n,
             Err(EINTR) => {}
             Err(e) => return Err(e),
         }

@@ -1,10 +1,17 @@
-//! The user's own cache directory. What lies there only saves time: it may be removed whenever no run needs it.
+//! The user's own cache directory. What lies there only saves time: each thing is made once, whole, and can be removed
+//! when nothing uses it.
+//!
+//! A thing `name` of a directory has a lock `name.lock` beside it: its users share it, and who removes it needs it alone. The lock's modification time is the last use; its content is the thing's size in bytes.
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+const LOCK: &str = ".lock";
 
 /// Returns `$XDG_CACHE_HOME/sbx`, or `~/.cache/sbx`; `None` when neither variable is an absolute path.
 pub fn cache_dir() -> Option<PathBuf> {
@@ -30,4 +37,202 @@ pub(crate) fn private(name: &str) -> io::Result<PathBuf> {
         }
     }
     fs::canonicalize(dir)
+}
+
+/// A use of a cached thing. As long as it lives, nobody removes that.
+#[derive(Debug)]
+pub struct Use {
+    _lock: File,
+}
+
+/// Something in a cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cached {
+    /// Its name in its directory.
+    pub name: String,
+    /// Bytes of its files when it was made.
+    pub bytes: u64,
+    /// When it was last used.
+    pub used: SystemTime,
+}
+
+/// Returns the thing `name` of `dir`, after making it if it is not there; `make` is given the place of a draft, which is
+/// renamed when it is whole. Processes and threads that want the same at once make it once.
+///
+/// # Errors
+/// The directory cannot be written, or what `make` says.
+pub fn made_once<E: From<io::Error>>(
+    dir: &Path,
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<Use, E> {
+    fs::create_dir_all(dir)?;
+    let place = dir.join(name);
+    let mut lock = loop {
+        let lock = open_lock(dir, name)?;
+        flock(&lock, FlockOperation::LockShared).map_err(io::Error::from)?;
+        // Whoever removes a thing removes its lock too: then this one is nobody's.
+        if is_same(&lock, &dir.join(format!("{name}{LOCK}"))) {
+            break lock;
+        }
+    };
+    if !place.exists() {
+        // Held only while it is made, unlike the lock, which a user may hold for days.
+        let making = open_lock(dir, &format!(".{name}.making"))?;
+        flock(&making, FlockOperation::LockExclusive).map_err(io::Error::from)?;
+        if !place.exists() {
+            // Whoever makes it owns this name: what a killed process left is removed.
+            let draft = dir.join(format!(".{name}.draft"));
+            remove(&draft);
+            let made = make(&draft).and_then(|()| Ok(fs::rename(&draft, &place)?));
+            if made.is_err() {
+                remove(&draft);
+            }
+            made?;
+            lock.set_len(0)?;
+            write!(lock, "{}", size(&place)?)?;
+        }
+        // Now that it is there, nobody makes it, whichever of two locks he holds.
+        remove(&dir.join(format!(".{name}.making{LOCK}")));
+    }
+    // A cache on a read-only file system is as good.
+    let _ = lock.set_modified(SystemTime::now());
+    Ok(Use { _lock: lock })
+}
+
+/// What a directory of a cache holds, the least recently used first.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn cached(dir: &Path) -> io::Result<Vec<Cached>> {
+    let mut all = Vec::new();
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(all),
+        entries => entries?,
+    };
+    for entry in entries {
+        let file = entry?.file_name().to_string_lossy().into_owned();
+        let Some(name) = file.strip_suffix(LOCK) else { continue };
+        if dir.join(name).exists() {
+            let lock = dir.join(&file);
+            let bytes = fs::read_to_string(&lock).ok().and_then(|t| t.parse().ok());
+            let bytes = bytes.map_or_else(|| size(&dir.join(name)), Ok)?;
+            all.push(Cached { name: name.into(), bytes, used: fs::metadata(&lock)?.modified()? });
+        }
+    }
+    all.sort_by_key(|c| c.used);
+    Ok(all)
+}
+
+/// Removes what was not used for longest, until at most `keep` bytes are left; what is in use stays. Returns what was
+/// removed.
+///
+/// # Errors
+/// The directory cannot be read or written.
+pub fn prune(dir: &Path, keep: u64) -> io::Result<Vec<Cached>> {
+    let all = cached(dir)?;
+    let mut left: u64 = all.iter().map(|c| c.bytes).sum();
+    let mut removed = Vec::new();
+    for thing in all {
+        if left <= keep {
+            break;
+        }
+        let lock = open_lock(dir, &thing.name)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            continue;
+        }
+        remove(&dir.join(&thing.name));
+        fs::remove_file(dir.join(format!("{}{LOCK}", thing.name)))?;
+        left -= thing.bytes;
+        removed.push(thing);
+    }
+    Ok(removed)
+}
+
+fn open_lock(dir: &Path, name: &str) -> io::Result<File> {
+    let path = dir.join(format!("{name}{LOCK}"));
+    match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path) {
+        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(&path),
+        opened => opened,
+    }
+}
+
+fn is_same(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+/// Removes a file or tree, if it is there; directories in it may be closed to writing.
+fn remove(path: &Path) {
+    if fs::remove_file(path).is_err() {
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+/// Bytes on disk of a tree. A file with several names counts in part.
+fn size(path: &Path) -> io::Result<u64> {
+    const BLOCK: u64 = 512;
+    let meta = fs::symlink_metadata(path)?;
+    let own = meta.blocks() * BLOCK / if meta.is_file() { meta.nlink().max(1) } else { 1 };
+    if !meta.is_dir() {
+        return Ok(own);
+    }
+    fs::read_dir(path)?.try_fold(own, |sum, entry| Ok(sum + size(&entry?.path())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn make(dir: &Path, name: &str, bytes: usize) -> Use {
+        made_once(dir, name, |draft| fs::write(draft, vec![1; bytes])).unwrap()
+    }
+
+    #[test]
+    fn a_thing_is_made_once_and_what_failed_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    made_once(dir.path(), "a", |draft| {
+                        made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        fs::write(draft, "x")
+                    })
+                    .unwrap()
+                });
+            }
+        });
+        assert_eq!(made.into_inner(), 1);
+        let failed = made_once(dir.path(), "b", |draft| {
+            fs::write(draft, "half")?;
+            Err(io::Error::other("no"))
+        });
+        assert!(failed.is_err());
+        let names: Vec<_> = cached(dir.path()).unwrap().into_iter().map(|c| c.name).collect();
+        assert_eq!(names, ["a"]);
+        assert!(!dir.path().join(".b.draft").exists());
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first_and_what_is_in_use_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, age) in [("new", 1), ("old", 3), ("middle", 2)] {
+            drop(make(dir.path(), name, 8192));
+            let lock = open_lock(dir.path(), name).unwrap();
+            lock.set_modified(SystemTime::now() - std::time::Duration::from_secs(age * 100)).unwrap();
+        }
+        let removed =
+            |keep| -> Vec<String> { prune(dir.path(), keep).unwrap().into_iter().map(|c| c.name).collect() };
+        assert_eq!(removed(1 << 20), [""; 0]);
+        assert_eq!(removed(17_000), ["old"]);
+        let in_use = make(dir.path(), "middle", 0);
+        assert_eq!(removed(0), ["new"]);
+        drop(in_use);
+        assert_eq!(removed(0), ["middle"]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        drop(make(dir.path(), "old", 1));
+    }
 }

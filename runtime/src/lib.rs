@@ -15,7 +15,7 @@
 #![deny(unsafe_code)]
 
 mod action;
-mod cache;
+pub mod cache;
 pub mod changes;
 mod command;
 mod error;
@@ -31,7 +31,6 @@ mod view;
 mod workspace;
 
 pub use action::{Action, Stdin};
-pub use cache::cache_dir;
 pub use changes::Changes;
 pub use command::Command;
 pub use error::Error;

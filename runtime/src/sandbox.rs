@@ -4,6 +4,7 @@ mod payload;
 mod run;
 mod wire_talk;
 
+use crate::cache::Use;
 use crate::linux::cgroup::Cgroup;
 use crate::linux::enter::{self, Init};
 use crate::linux::sys;
@@ -136,19 +137,20 @@ pub(crate) fn canonical(workspace: Workspace) -> Result<Workspace, Error> {
     Ok(Workspace { lower, at, objects })
 }
 
-/// The view of a policy, looked up once in this process: a thousand rollouts read the same hundred programs.
+/// The view of a policy, looked up once in this process: a thousand rollouts read the same hundred programs. What it
+/// uses of the cache stays there until the process ends.
 fn view_of(policy: &Policy, workspace: &Path) -> Arc<View> {
-    static VIEWS: Mutex<Option<HashMap<String, Arc<View>>>> = Mutex::new(None);
+    type Views = HashMap<String, (Arc<View>, Option<Use>)>;
+    static VIEWS: Mutex<Option<Views>> = Mutex::new(None);
     let key = policy.sha256();
     let mut views = VIEWS.lock().unwrap_or_else(PoisonError::into_inner);
     let views = views.get_or_insert_default();
-    // The cache may have been cleared meanwhile.
-    let usable =
-        |view: &View| view.tree.as_ref().is_none_or(|t| t.root.is_dir() && !t.root.starts_with(workspace));
-    if let Some(view) = views.get(&key).filter(|v| usable(v)) {
+    let is_apart = |view: &View| view.tree.as_ref().is_none_or(|t| !t.root.starts_with(workspace));
+    if let Some((view, _)) = views.get(&key).filter(|(view, _)| is_apart(view)) {
         return view.clone();
     }
-    let view = Arc::new(View::prepare(policy, workspace));
-    views.insert(key, view.clone());
+    let (view, in_use) = View::prepare(policy, workspace);
+    let view = Arc::new(view);
+    views.insert(key, (view.clone(), in_use));
     view
 }

@@ -71,7 +71,7 @@ pub(super) fn commit(changes: &Changes, real: &Path) -> io::Result<Commit> {
 
 /// Where our own cache lies in the real directory, if it does: programs are started from it.
 fn own_cache(real: &Path) -> Option<Vec<u8>> {
-    let cache = crate::cache_dir()?;
+    let cache = crate::cache::cache_dir()?;
     // It may not be there yet, and then its parents count.
     let there =
         cache.ancestors().find_map(|a| Some((a.canonicalize().ok()?, cache.strip_prefix(a).ok()?)))?;

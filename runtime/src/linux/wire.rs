@@ -90,8 +90,6 @@ pub const NO_CWD: u32 = 0x1000;
 
 /// Descriptor of a held bash on which it gets its action.
 pub const FD_HELD: i32 = 3;
-/// Bytes of a held bash's third argument, its NUL included.
-pub const HELD_SCRIPT: usize = 4096;
 /// The bash that is held, in the sandbox.
 pub const HELD_BASH: &core::ffi::CStr = c"/usr/libexec/sbx/bash";
 /// Its environment until it becomes an action.

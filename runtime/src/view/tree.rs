@@ -5,7 +5,8 @@
 //! times), and is replaced as a whole. Without a cache that is the user's alone, files are bound one by one.
 
 use super::{SHELLS, View};
-use crate::{Policy, cache};
+use crate::Policy;
+use crate::cache::{self, Use};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -75,38 +76,38 @@ impl Stamp {
 }
 
 impl View {
-    /// As [`View::resolve`], but looked up in the user's cache, and with its files gathered there where that is possible.
-    /// A cache inside `workspace`, or around it, is not used: an action's changes may be committed there.
-    pub fn prepare(policy: &Policy, workspace: &Path) -> View {
-        prepare(policy, workspace)
-    }
-}
-
-fn prepare(policy: &Policy, workspace: &Path) -> View {
-    let Ok(views) = cache::private(VIEWS) else { return View::resolve(policy) };
-    let cache = views.parent().unwrap_or(&views);
-    let may_execute = statvfs(cache).is_ok_and(|s| !s.f_flag.contains(StatVfsMountFlags::NOEXEC));
-    if !may_execute || cache.starts_with(workspace) || workspace.starts_with(cache) {
-        return View::resolve(policy);
-    }
-    let record = views.join(policy.sha256());
-    if let Some(view) = recorded(&record) {
-        return view;
-    }
-    let mut view = View::resolve(policy);
-    let stamps = stamps(&view, policy);
-    // A cache that cannot be written costs time, no more.
-    if let Ok(tree) = gather(&view, &stamps) {
+    /// As [`View::resolve`], but looked up in the user's cache, and with its files gathered there where that is possible;
+    /// they stay as long as the use that comes with it. A cache inside `workspace` is not used: an action's changes may
+    /// be committed there.
+    pub fn prepare(policy: &Policy, workspace: &Path) -> (View, Option<Use>) {
+        let Ok(views) = cache::private(VIEWS) else { return (View::resolve(policy), None) };
+        let cache = views.parent().unwrap_or(&views);
+        let may_execute = statvfs(cache).is_ok_and(|s| !s.f_flag.contains(StatVfsMountFlags::NOEXEC));
+        let is_ours = [TREES, FILES, VIEWS].iter().any(|dir| workspace.starts_with(cache.join(dir)));
+        if !may_execute || is_ours || cache.starts_with(workspace) {
+            return (View::resolve(policy), None);
+        }
+        let record = views.join(policy.sha256());
+        if let Some((view, in_use)) = recorded(&record) {
+            return (view, Some(in_use));
+        }
+        let mut view = View::resolve(policy);
+        let stamps = stamps(&view, policy);
+        // A cache that cannot be written costs time, no more.
+        let Ok((tree, in_use)) = gather(&view, &stamps) else { return (view, None) };
         view.tree = Some(tree);
         let _ = write(&record, &Record { version: version(), view: view.clone(), stamps });
+        (view, Some(in_use))
     }
-    view
 }
 
-fn recorded(path: &Path) -> Option<View> {
+fn recorded(path: &Path) -> Option<(View, Use)> {
     let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    let whole = record.view.tree.as_ref().is_some_and(|t| t.root.is_dir());
-    (record.version == version() && whole && record.stamps.iter().all(Stamp::holds)).then_some(record.view)
+    let root = &record.view.tree.as_ref()?.root;
+    let gone = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
+    let in_use = cache::made_once(root.parent()?, root.file_name()?.to_str()?, gone).ok()?;
+    let holds = record.version == version() && record.stamps.iter().all(Stamp::holds);
+    holds.then_some((record.view, in_use))
 }
 
 fn write(path: &Path, record: &Record) -> io::Result<()> {
@@ -127,17 +128,24 @@ fn stamps(view: &View, policy: &Policy) -> Vec<Stamp> {
 }
 
 /// Makes the tree of a view, unless it is there.
-fn gather(view: &View, stamps: &[Stamp]) -> io::Result<Tree> {
+fn gather(view: &View, stamps: &[Stamp]) -> io::Result<(Tree, Use)> {
     let trees = cache::private(TREES)?;
     let store = cache::private(FILES)?;
     let parts = (version(), view, stamps, crate::plan::etc_files());
     let key = hex(&serde_json::to_vec(&parts)?);
-    let tops = TOPS.iter().map(|top| Path::new("/").join(top));
-    let mut tree = Tree { root: trees.join(key), tops: tops.collect() };
-    let draft = tempfile::Builder::new().prefix(".draft-").tempdir_in(&trees)?;
-    let place = |at: &Path| draft.path().join(at.strip_prefix("/").unwrap_or(at));
-    for (at, from, executable) in view.binds().filter(|(at, ..)| tree.tops.iter().any(|t| at.starts_with(t)))
-    {
+    let root = trees.join(&key);
+    let in_use = cache::made_once(&trees, &key, |draft| fill(draft, view, &store))?;
+    // A top directory that is a link on the host is one in the sandbox; nothing was put there.
+    let tops = TOPS.iter().filter(|top| root.join(top).is_dir()).map(|top| Path::new("/").join(top));
+    Ok((Tree { tops: tops.collect(), root }, in_use))
+}
+
+/// Puts the files of a view into a directory.
+fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
+    fs::create_dir(root)?;
+    let place = |at: &Path| root.join(at.strip_prefix("/").unwrap_or(at));
+    let is_ours = |at: &Path| TOPS.iter().any(|top| at.starts_with(Path::new("/").join(top)));
+    for (at, from, executable) in view.binds().filter(|(at, ..)| is_ours(at)) {
         let to = place(at);
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
@@ -147,7 +155,7 @@ fn gather(view: &View, stamps: &[Stamp]) -> io::Result<Tree> {
         } else if view.live.contains(at) {
             fs::write(&to, "")?;
         } else {
-            fs::hard_link(stored(&store, from, executable)?, &to)?;
+            fs::hard_link(stored(store, from, executable)?, &to)?;
         }
     }
     for (link, target) in view.links.iter().filter(|(l, _)| l.parent() != Some(Path::new("/"))) {
@@ -168,14 +176,7 @@ fn gather(view: &View, stamps: &[Stamp]) -> io::Result<Tree> {
     if shells.join("bash").exists() {
         fs::write(shells.join("ahead.so"), AHEAD)?;
     }
-    // A top directory that is a link on the host is one in the sandbox; nothing was put there.
-    tree.tops.retain(|top| place(top).is_dir());
-    match fs::rename(draft.path(), &tree.root) {
-        // Somebody else made the same one.
-        Err(_) if tree.root.is_dir() => {}
-        done => done?,
-    }
-    Ok(tree)
+    Ok(())
 }
 
 /// The copy of a host file in the cache; made unless it is there.

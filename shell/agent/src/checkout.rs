@@ -10,19 +10,23 @@ mod git;
 
 use crate::Error;
 use find::Source;
-use rustix::fs::{FlockOperation, flock};
 use sbx_records::Instance;
 use sbx_runtime::Workspace;
+use sbx_runtime::cache::{self, Use};
 use std::collections::HashMap;
-use std::fs;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A checkout of one commit: `tree/` with a small `.git`, and `store.git/` with the objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Checkout {
     dir: PathBuf,
     /// The commit's full name.
     pub commit: String,
+    /// Nobody removes it meanwhile.
+    #[expect(dead_code, reason = "held, not read")]
+    in_use: Arc<Use>,
 }
 
 impl Checkout {
@@ -79,8 +83,8 @@ impl Checkouts {
             let commit = source.resolve(commit)?;
             return Ok((source, commit));
         };
-        let cache = std::path::absolute(&self.cache).map_err(|e| format!("the cache: {e}"))?;
-        let unpacked = archive::unpack(archive, &cache)?;
+        let place = std::path::absolute(&self.cache).map_err(|e| format!("the cache: {e}"))?;
+        let unpacked = archive::unpack(archive, &place)?;
         let is_named = |name: &String| commit.len() >= 7 && name.starts_with(&commit.to_lowercase());
         let commit = if unpacked.named.as_ref().is_some_and(is_named) { "HEAD" } else { commit };
         let source = Source::Local(unpacked.repository);
@@ -95,33 +99,18 @@ impl Checkouts {
     fn make(&self, repo: &str, commit: &str) -> Result<Checkout, String> {
         let (source, commit) = self.source(repo, commit)?;
         // The commit's name is enough: a checkout holds nothing but that commit.
-        let io = |e: std::io::Error| format!("the cache {}: {e}", self.cache.display());
+        let fault = |e: io::Error| format!("the cache {}: {e}", self.cache.display());
         // Git runs in other directories than this process.
-        let all = std::path::absolute(self.cache.join("checkouts")).map_err(io)?;
-        let checkout = Checkout { dir: all.join(&commit), commit: commit.clone() };
-        // Renamed when whole, so one file tells.
-        let is_made = || checkout.dir.join("tree/.git/HEAD").is_file();
-        if is_made() {
-            return Ok(checkout);
-        }
-        fs::create_dir_all(&all).map_err(io)?;
-        let lock = fs::File::create(all.join(format!("{commit}.lock"))).map_err(io)?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|e| io(e.into()))?;
-        // Another process may have made it while this one waited.
-        if is_made() {
-            return Ok(checkout);
-        }
-        // Whoever holds the lock owns this name: what a killed process left is removed.
-        let draft = all.join(format!(".{commit}.draft"));
-        let _ = fs::remove_dir_all(&draft);
-        let made = build::build(&source, &commit, &draft).and_then(|()| {
-            let _ = fs::remove_dir_all(&checkout.dir);
-            fs::rename(&draft, &checkout.dir).map_err(io)
+        let all = std::path::absolute(self.cache.join("checkouts")).map_err(fault)?;
+        let made = cache::made_once(&all, &commit, |draft| {
+            build::build(&source, &commit, draft).map_err(io::Error::other)
         });
-        if made.is_err() {
-            let _ = fs::remove_dir_all(&draft);
-        }
-        made.map(|()| checkout)
+        let in_use = Arc::new(made.map_err(|e| match e.kind() {
+            // The repository's fault, or git's, in words of their own.
+            io::ErrorKind::Other => e.to_string(),
+            _ => fault(e),
+        })?);
+        Ok(Checkout { dir: all.join(&commit), commit, in_use })
     }
 }
 

@@ -60,6 +60,9 @@ pub struct Args {
     /// Where checkouts are kept between runs [default: the user's cache directory]
     #[arg(long, value_name = "DIR", env = "SBX_CACHE")]
     cache: Option<PathBuf>,
+    /// Size to which checkouts that no run uses are cut back, least recently used first
+    #[arg(long, value_name = "SIZE", default_value = "50 GiB")]
+    cache_size: sbx::ByteSize,
     /// Run folder
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     out: PathBuf,
@@ -109,6 +112,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         reserve_tokens: args.reserve_tokens,
         max_turn_tokens: args.max_turn_tokens,
     };
+    for kind in ["checkouts", "archives"] {
+        // A cache that cannot be cut back is no reason not to run.
+        if let Err(e) = sbx_runtime::cache::prune(&options.cache.join(kind), args.cache_size.0) {
+            eprintln!("sbx: the cache {}: {e}", options.cache.display());
+        }
+    }
     let runtime = tokio::runtime::Runtime::new()?;
     roll_out(&runtime, options, args.json)
 }
@@ -184,13 +193,9 @@ pub fn instances(tasks: &Path) -> anyhow::Result<Vec<Instance>> {
     Ok(sbx_records::read_instances(file, &name)?)
 }
 
-/// `$XDG_CACHE_HOME/sbx`, or `~/.cache/sbx`.
+/// Where things are kept between runs.
 pub fn cache_dir() -> anyhow::Result<PathBuf> {
-    let absolute = |key: &str| std::env::var_os(key).map(PathBuf::from).filter(|p| p.is_absolute());
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|h| h.join(".cache")))
-        .map(|dir| dir.join("sbx"))
-        .context("no cache directory: set HOME, or give --cache DIR")
+    sbx_runtime::cache::cache_dir().context("no cache directory: set HOME, or give --cache DIR")
 }
 
 fn extra_body(text: Option<&str>) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {

@@ -6,6 +6,7 @@ macro_rules! say {
 }
 
 mod agent;
+mod cache;
 mod completions;
 mod dataset;
 mod demo;
@@ -48,6 +49,8 @@ enum Command {
     Demo(demo::Args),
     /// Write the dataset of a run folder
     Dataset(dataset::Args),
+    /// Show and clear what is kept between runs
+    Cache(cache::Args),
     /// Judge a test log against an instance's FAIL_TO_PASS and PASS_TO_PASS
     Grade(grade::Args),
     /// Print a completion script for a shell
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Agent(args) => agent::run(*args),
         Command::Demo(args) => demo::run(args),
         Command::Dataset(args) => dataset::run(args),
+        Command::Cache(args) => cache::run(args),
         Command::Grade(args) => grade::run(args),
         Command::Completions(args) => completions::run(args),
     };

@@ -20,7 +20,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let policy = args.policy.resolve()?;
     let place = std::fs::canonicalize(&args.workspace)?;
-    let view = View::prepare(&policy, &place);
+    let (view, _in_use) = View::prepare(&policy, &place);
     let workspace = Workspace::new(place);
     let plan = Plan::compile(&policy, &Host::probe(), &view, &workspace)?;
     if args.json {

@@ -3,7 +3,7 @@
 
 use super::git::git;
 use flate2::read::MultiGzDecoder;
-use rustix::fs::{FlockOperation, flock};
+use sbx_runtime::cache::{self, Use};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{self, Read};
@@ -24,6 +24,7 @@ pub(super) struct Unpacked {
     pub repository: PathBuf,
     /// The commit that `git archive` noted; the repository's own is another, since it has no history.
     pub named: Option<String>,
+    _in_use: Use,
 }
 
 /// Unpacks an archive once into the cache, also between processes.
@@ -33,21 +34,10 @@ pub(super) fn unpack(archive: &Path, cache: &Path) -> Result<Unpacked, String> {
     let stamp = format!("{} {} {:?}", archive.display(), meta.len(), meta.modified().ok());
     let key: String = Sha256::digest(stamp).iter().take(16).map(|b| format!("{b:02x}")).collect();
     let all = cache.join("archives");
-    fs::create_dir_all(&all).map_err(fault)?;
-    let lock = fs::File::create(all.join(format!("{key}.lock"))).map_err(fault)?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|e| fault(e.into()))?;
+    let in_use = cache::made_once(&all, &key, |draft| make(archive, draft)).map_err(fault)?;
     let place = all.join(&key);
-    if !place.is_dir() {
-        let draft = all.join(format!(".{key}.draft"));
-        let _ = fs::remove_dir_all(&draft);
-        let made = make(archive, &draft).map_err(fault);
-        if let Err(why) = made.and_then(|()| fs::rename(&draft, &place).map_err(fault)) {
-            let _ = fs::remove_dir_all(&draft);
-            return Err(why);
-        }
-    }
     let named = fs::read_to_string(place.join(NAMED)).ok();
-    Ok(Unpacked { repository: place.join("repository"), named })
+    Ok(Unpacked { repository: place.join("repository"), named, _in_use: in_use })
 }
 
 fn make(archive: &Path, draft: &Path) -> io::Result<()> {

@@ -1,5 +1,6 @@
 use super::git::git;
 use super::*;
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
