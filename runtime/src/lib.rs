@@ -27,6 +27,7 @@ mod plan;
 mod policy;
 mod quantity;
 mod sandbox;
+mod timings;
 mod view;
 mod workspace;
 
@@ -41,5 +42,6 @@ pub use plan::{Plan, Step};
 pub use policy::{Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
 pub use quantity::{ByteSize, format_duration, parse_duration};
 pub use sandbox::Sandbox;
+pub use timings::Timings;
 pub use view::{BUILTINS, Tree, View};
 pub use workspace::{OBJECTS, Workspace};

@@ -8,7 +8,9 @@ use crate::cache::Use;
 use crate::linux::cgroup::Cgroup;
 use crate::linux::enter::{self, Init};
 use crate::linux::sys;
-use crate::{Action, Changes, Command, Error, Host, Observation, Plan, Policy, Stream, View, Workspace};
+use crate::{
+    Action, Changes, Command, Error, Host, Observation, Plan, Policy, Stream, Timings, View, Workspace,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -38,6 +40,7 @@ pub struct Sandbox {
     plan: Plan,
     policy: Policy,
     cpu_before: std::time::Duration,
+    timings: Timings,
     /// Kills for memory and refused forks until the last action.
     counts: (u64, u64),
 }
@@ -48,20 +51,33 @@ impl Sandbox {
     /// # Errors
     /// The workspace cannot be used, a wall is missing and the policy refuses that, or a step of the plan fails.
     pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
+        let mut timings = Timings::start();
         let workspace = canonical(workspace.into())?;
         let host = Host::probe();
-        let plan = Plan::compile(policy, &host, &view_of(policy, &workspace.lower), &workspace)?;
-        Sandbox::enter(policy, &host, plan, workspace)
+        timings.end("look at the host");
+        let view = view_of(policy, &workspace.lower);
+        timings.end("look the view up");
+        let plan = Plan::compile(policy, &host, &view, &workspace)?;
+        timings.end("plan");
+        Sandbox::enter(policy, &host, plan, workspace, timings)
     }
 
-    fn enter(policy: &Policy, host: &Host, mut plan: Plan, workspace: Workspace) -> Result<Sandbox, Error> {
+    fn enter(
+        policy: &Policy,
+        host: &Host,
+        mut plan: Plan,
+        workspace: Workspace,
+        mut timings: Timings,
+    ) -> Result<Sandbox, Error> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(|e| Error::system("control socket", e))?;
         let steps = sys::sealed_file(&plan.encode()).map_err(|e| Error::system("the plan's file", e))?;
         let has_cgroup = host.cgroup.memory.is_some() || host.cgroup.pids.is_some();
         let cgroup = if has_cgroup { Some(Cgroup::make(&host.cgroup, &policy.limits)?) } else { None };
+        timings.end("make the cgroup");
         let init = enter::start(host, theirs.as_fd(), steps.as_fd())?;
+        timings.end("start process 1 in its namespaces");
         drop(theirs);
         let control = Control::new(ours);
         if let Some(cgroup) = &cgroup {
@@ -69,10 +85,11 @@ impl Sandbox {
         }
         control.go()?;
         let ready = control.ready(&plan)?;
+        timings.end("carry the plan out");
         plan.missing.extend(ready.missing);
         let (areas, lower, policy) = (ready.dirs, workspace.lower, policy.clone());
         let cpu_before = std::time::Duration::ZERO;
-        Ok(Sandbox { control, init, cgroup, areas, lower, plan, policy, cpu_before, counts: (0, 0) })
+        Ok(Sandbox { control, init, cgroup, areas, lower, plan, policy, cpu_before, timings, counts: (0, 0) })
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
@@ -116,6 +133,11 @@ impl Sandbox {
     /// The plan that was carried out.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Where the time of [`Sandbox::open`] went.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
     }
 
     /// The policy that holds.

@@ -22,7 +22,7 @@
 pub use sbx_bash::{Shell, Verdict, judge, outside};
 pub use sbx_runtime::{
     Action, ByteSize, Changes, Command, Denied, Error, Exec, Host, Limits, Missing, Network, Observation,
-    Outcome, Output, PRESETS, Plan, Policy, Refuse, Sandbox, Stdin, Step, Stream, View, Workspace,
+    Outcome, Output, PRESETS, Plan, Policy, Refuse, Sandbox, Stdin, Step, Stream, Timings, View, Workspace,
     format_duration, parse_duration,
 };
 

@@ -6,7 +6,7 @@ mod stdin;
 use super::exit_codes::SBX_FAILED;
 use super::limits::PolicyArgs;
 use anyhow::Context;
-use sbx::{Action, Observation, Outcome, Shell, Stream, Workspace};
+use sbx::{Action, Observation, Outcome, Shell, Stream, Timings, Workspace};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,9 @@ pub struct Args {
     /// Print one JSON object instead of the output
     #[arg(long)]
     json: bool,
+    /// Tell on stderr where the time went
+    #[arg(long)]
+    timings: bool,
     /// Bash script
     #[arg(short = 'c', value_name = "SCRIPT", conflicts_with = "command")]
     script: Option<OsString>,
@@ -58,7 +61,9 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn exec(args: &Args) -> anyhow::Result<u8> {
+    let mut before = Timings::start();
     let policy = args.policy.resolve()?;
+    before.end("read the policy");
     let fate = match args.changes.as_str() {
         "commit" => Fate::Commit,
         "discard" => Fate::Discard,
@@ -73,15 +78,31 @@ fn exec(args: &Args) -> anyhow::Result<u8> {
         action = action.env(key, value);
     }
     action = stdin::pass(action)?;
+    let mut after = Timings::start();
     let collect = args.json || args.policy.output.is_some();
     let seen = if collect { shell.act(&action)? } else { shell.act_with(&action, &mut hand_on)? };
+    after.end("run the action");
     let done = settle(&shell, &fate, &args.workspace)?;
+    after.end("settle the changes");
     if args.json {
         say!("{}", object::render(&policy, &seen, &done)?);
     } else {
         report(&seen, &done, collect);
     }
+    if args.timings {
+        let opened = shell.sandbox().timings().clone();
+        drop(shell);
+        after.end("take the sandbox down");
+        tell(&[before, opened, after]);
+    }
     Ok(u8::try_from(seen.exit_code.clamp(0, 255)).unwrap_or(SBX_FAILED))
+}
+
+/// A line a phase, in microseconds.
+fn tell(all: &[Timings]) {
+    for (phase, time) in all.iter().flat_map(Timings::phases) {
+        eprintln!("sbx: {:>8} µs  {phase}", time.as_micros());
+    }
 }
 
 /// Writes output on as it comes. A reader that went away (`| head`) is the action's end of the world, not ours.
