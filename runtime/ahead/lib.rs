@@ -18,7 +18,7 @@ mod start;
 mod sys;
 
 use start::Start;
-use sys::{Cmsg, PRCTL, close, exit, open, read_at, receive, send, syscall};
+use sys::{Cmsg, MADVISE, PRCTL, close, exit, open, read_at, receive, send, syscall};
 use wire::*;
 
 unsafe extern "C" {
@@ -57,7 +57,6 @@ struct Segment {
 static HOLD: extern "C" fn(i32, *mut *const u8, *const *const u8) = hold;
 
 const BRK: usize = 12;
-const MADVISE: usize = 28;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

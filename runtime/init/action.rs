@@ -10,6 +10,8 @@ use crate::word;
 /// How long nothing must be asked for before a bash is held, in milliseconds: a caller without a pause needs both
 /// processors himself.
 const PAUSE: i32 = 2;
+/// Bytes of stack for a child until exec.
+const STACK: usize = 16 << 10;
 
 /// An action's child as the parent sees it: what to start, and why that failed.
 struct Child {
@@ -21,7 +23,8 @@ struct Child {
 /// Between two actions.
 struct Server {
     signals: i32,
-    stack: [u8; 16 * 1024],
+    /// The stack that children use until exec; mapped, so that it takes no memory before.
+    stack: *mut u8,
     held: Option<Held>,
     /// A held bash is wanted; never again after one could not be held.
     ahead: bool,
@@ -31,11 +34,12 @@ struct Server {
 /// Serves requests until the library is gone.
 pub fn serve() -> ! {
     let signals = child_signals();
-    let mut server = Server { signals, stack: [0; 16 * 1024], held: None, ahead: false, can_hold: true };
+    let Ok(stack) = map(-1, STACK) else { exit(93) };
+    let mut server = Server { signals, stack, held: None, ahead: false, can_hold: true };
+    give_back_stack();
     loop {
         if server.ahead && server.can_hold && server.held.is_none() && !readable(FD_CONTROL, PAUSE) {
-            let top = server.top();
-            server.held = Held::start(top);
+            server.held = Held::start(server.top());
         }
         let mut buffer = [0u8; 64];
         let mut fds = Cmsg::new();
@@ -50,6 +54,17 @@ pub fn serve() -> ! {
     }
 }
 
+/// Returns the pages below that carrying the plan out has touched.
+fn give_back_stack() {
+    const MADV_DONTNEED: u32 = 4;
+    const PAGE: usize = 4096;
+    const DEPTH: usize = 64 << 10;
+    let here = 0u8;
+    // Two pages for the frames of this function and of the call.
+    let top = ((&raw const here as usize) & !(PAGE - 1)) - 2 * PAGE;
+    syscall!(MADVISE, top - DEPTH, DEPTH, MADV_DONTNEED);
+}
+
 fn child_signals() -> i32 {
     const CLOEXEC_NONBLOCK: u32 = 0o2_000_000 | 0o4000;
     let mask = 1u64 << (SIGCHLD - 1);
@@ -61,10 +76,9 @@ fn child_signals() -> i32 {
 
 impl Server {
     /// The top of the stack that children use until exec.
-    fn top(&mut self) -> *mut u8 {
-        // SAFETY: one past the end of our own array.
-        let top = unsafe { self.stack.as_mut_ptr().add(self.stack.len()) };
-        (top as usize & !15) as *mut u8
+    fn top(&self) -> *mut u8 {
+        // SAFETY: one past the end of the mapping, whose length is a multiple of 16.
+        unsafe { self.stack.add(STACK) }
     }
 
     fn run(&mut self, flags: u32, fds: &[i32]) {

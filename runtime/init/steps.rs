@@ -61,13 +61,15 @@ pub fn build() -> Result<Ready, (u32, i32)> {
         index += 1;
     }
     close(FD_PLAN);
+    // Nothing points into it any more: an idle sandbox is small.
+    unmap(plan.as_ptr().cast_mut(), plan.len());
     Ok(ready)
 }
 
 fn read_plan() -> Result<&'static [u8], i32> {
     let len = file_len(FD_PLAN)?;
     let p = map(FD_PLAN, len)?;
-    // SAFETY: a private mapping of `len` bytes that is never unmapped; the library sealed or abandoned the file.
+    // SAFETY: a private mapping of `len` bytes, unmapped when the plan is carried out; the library sealed the file.
     Ok(unsafe { core::slice::from_raw_parts(p, len) })
 }
 
@@ -209,7 +211,7 @@ fn base(path: &CStr) -> Result<(), i32> {
     mount(c"none", c"/", c"none", MS_SLAVE_REC, core::ptr::null())?;
     mount(c"tmpfs", path, c"tmpfs", MS_NOSUID_NODEV, c"mode=755,size=4m".as_ptr().cast())?;
     chdir(path)?;
-    for dir in [c"new", c"old"] {
+    for dir in [c"new", c"old", c"empty"] {
         check(syscall!(MKDIR, dir.as_ptr(), 0o755))?;
     }
     check(syscall!(PIVOT_ROOT, c".".as_ptr(), c"old".as_ptr()))?;
@@ -303,7 +305,7 @@ fn mask(path: &CStr) -> Result<(), i32> {
     match open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0) {
         Ok(fd) => {
             close(fd);
-            mount(c"tmpfs", path, c"tmpfs", 1 | 2 | 4 | 8, c"mode=555,size=4k".as_ptr().cast())
+            bind(c"/empty", path, MOUNT_ATTR_ALL, true)
         }
         Err(ENOTDIR) => bind(c"/old/dev/null", path, MOUNT_ATTR_ALL, false),
         Err(e) => Err(e),

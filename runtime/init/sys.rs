@@ -36,6 +36,7 @@ pub const POLL: usize = 7;
 pub const MMAP: usize = 9;
 pub const MUNMAP: usize = 11;
 pub const SIGPROCMASK: usize = 14;
+pub const MADVISE: usize = 28;
 pub const IOCTL: usize = 16;
 pub const PREAD64: usize = 17;
 pub const DUP2: usize = 33;

@@ -5,7 +5,7 @@ mod run;
 mod wire_talk;
 
 use crate::cache::Use;
-use crate::linux::cgroup::Cgroup;
+use crate::linux::cgroup::{Cgroup, Move};
 use crate::linux::enter::{self, Init};
 use crate::linux::sys;
 use crate::{
@@ -30,7 +30,8 @@ use wire_talk::Control;
 /// ```
 #[derive(Debug)]
 pub struct Sandbox {
-    // Dropped in this order: the socket closes, process 1 dies, its group can be removed.
+    // Dropped in this order: process 1 is in its group, the socket closes, process 1 dies, its group can be removed.
+    moving: Option<Move>,
     control: Control,
     init: Init,
     cgroup: Option<Cgroup>,
@@ -80,16 +81,26 @@ impl Sandbox {
         timings.end("start process 1 in its namespaces");
         drop(theirs);
         let control = Control::new(ours);
-        if let Some(cgroup) = &cgroup {
-            cgroup.add(init.pid())?;
-        }
+        let moving = cgroup.as_ref().map(|cgroup| cgroup.add(init.pid())).transpose()?;
         control.go()?;
         let ready = control.ready(&plan)?;
         timings.end("carry the plan out");
         plan.missing.extend(ready.missing);
         let (areas, lower, policy) = (ready.dirs, workspace.lower, policy.clone());
         let cpu_before = std::time::Duration::ZERO;
-        Ok(Sandbox { control, init, cgroup, areas, lower, plan, policy, cpu_before, timings, counts: (0, 0) })
+        Ok(Sandbox {
+            moving,
+            control,
+            init,
+            cgroup,
+            areas,
+            lower,
+            plan,
+            policy,
+            cpu_before,
+            timings,
+            counts: (0, 0),
+        })
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].

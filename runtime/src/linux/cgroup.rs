@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 /// Where limits for the whole tree come from. Empty means nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -143,12 +144,15 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Moves a process into the group; its children follow.
-    pub(crate) fn add(&self, pid: u32) -> Result<(), Error> {
-        for dir in self.dirs() {
-            set(&dir.join("cgroup.procs"), &pid.to_string())?;
+    /// Moves a process into the group; its children follow. After a pause the kernel makes the first move wait for an RCU
+    /// grace period, some 10 ms, so it goes on beside the rest of the set-up.
+    pub(crate) fn add(&self, pid: u32) -> Result<Move, Error> {
+        let files: Vec<PathBuf> = self.dirs().map(|dir| dir.join("cgroup.procs")).collect();
+        let work = move || files.iter().try_for_each(|file| set(file, &pid.to_string()));
+        match std::thread::Builder::new().name("sbx-cgroup".into()).spawn(work.clone()) {
+            Ok(thread) => Ok(Move(Some(thread))),
+            Err(_) => work().map(|()| Move(None)),
         }
-        Ok(())
     }
 
     /// How often the kernel killed for memory, and how often a fork was refused, so far.
@@ -164,6 +168,25 @@ impl Cgroup {
     fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
         let second = self.pids.as_ref().filter(|p| Some(*p) != self.memory.as_ref());
         self.memory.iter().chain(second)
+    }
+}
+
+/// A process on its way into a group. Until it is there it must not be reaped, or its number could be another's: dropping
+/// this waits.
+#[derive(Debug)]
+pub(crate) struct Move(Option<JoinHandle<Result<(), Error>>>);
+
+impl Move {
+    /// Waits until it is there.
+    pub(crate) fn arrive(&mut self) -> Result<(), Error> {
+        let Some(thread) = self.0.take() else { return Ok(()) };
+        thread.join().unwrap_or_else(|_| Err(Error::Gone("process 1 did not get into its cgroup".into())))
+    }
+}
+
+impl Drop for Move {
+    fn drop(&mut self) {
+        let _ = self.arrive();
     }
 }
 

@@ -112,11 +112,13 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) 
     let init = Init { pidfd, pid: Pid::from_raw(pid).map_or(0, |p| p.as_raw_nonzero().get() as u32) };
     if child.errno != 0 {
         let source = io::Error::from_raw_os_error(child.errno);
-        return Err(Error::Setup { step: 0, what: child.stage.into(), source, hint: NAMESPACE_HINT });
+        let hint = if child.errno == libc::EMFILE { FILES_HINT } else { NAMESPACE_HINT };
+        return Err(Error::Setup { step: 0, what: child.stage.into(), source, hint });
     }
     Ok(init)
 }
 
+const FILES_HINT: &str = "; a live sandbox takes four descriptors: raise `ulimit -n`";
 const NAMESPACE_HINT: &str = "; unprivileged user namespaces may be off on this host: see `sbx doctor`";
 
 fn program() -> io::Result<BorrowedFd<'static>> {

@@ -29,6 +29,8 @@ type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]);
 pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Result<Observation, Error> {
     let (payload, script) =
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
+    // No action without the limits of its group.
+    sandbox.moving.take().map_or(Ok(()), |mut moving| moving.arrive())?;
     let started = Instant::now();
     if let Some(cgroup) = &sandbox.cgroup {
         // What earlier actions left in the writable areas is memory too, but not this action's.

@@ -6,6 +6,7 @@ use super::exit_codes::FAILED;
 use super::limits::PolicyArgs;
 use anyhow::{Context, ensure};
 use progress::Progress;
+use rustix::process::Resource;
 use sbx_agent::{Retry, RunOptions, ServerOptions, Summary};
 use sbx_records::Instance;
 use std::path::{Path, PathBuf};
@@ -118,6 +119,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             eprintln!("sbx: the cache {}: {e}", options.cache.display());
         }
     }
+    raise_open_files();
     let runtime = tokio::runtime::Runtime::new()?;
     roll_out(&runtime, options, args.json)
 }
@@ -181,6 +183,14 @@ fn tell(summary: &Summary, stats: &sbx_dataset::Stats, out: &Path, json: bool) {
             summary.total
         );
     }
+}
+
+/// Allows as many open files as this user may have: a thousand rollouts at a time need some ten thousand.
+fn raise_open_files() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Fewer files are no failure: whoever runs into the limit says so.
+    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
 }
 
 /// Reads a task file; `-` is stdin.

@@ -1,0 +1,57 @@
+//! Peers in turn, A B A B, in one run: what disturbs one disturbs the other. The ratio of medians is the figure; the times
+//! tell of the machine.
+
+use std::time::{Duration, Instant};
+
+/// Rounds that warm caches and are not counted.
+const WARM_UP: usize = 2;
+
+/// One of the peers: its name, what it does, and how long that took each time.
+pub struct Peer {
+    name: String,
+    run: Box<dyn FnMut()>,
+    times: Vec<Duration>,
+}
+
+impl Peer {
+    pub fn new(name: impl Into<String>, run: impl FnMut() + 'static) -> Peer {
+        Peer { name: name.into(), run: Box::new(run), times: Vec::new() }
+    }
+}
+
+/// Runs the peers in turn and prints each one's median, and its ratio to the first.
+pub fn compare(title: &str, rounds: usize, peers: &mut [Peer]) {
+    compare_after(title, rounds, Duration::ZERO, peers);
+}
+
+/// As [`compare`], with a pause before each run: as long as a model thinks.
+pub fn compare_after(title: &str, rounds: usize, pause: Duration, peers: &mut [Peer]) {
+    for round in 0..rounds + WARM_UP {
+        for peer in peers.iter_mut() {
+            std::thread::sleep(pause);
+            let started = Instant::now();
+            (peer.run)();
+            if round >= WARM_UP {
+                peer.times.push(started.elapsed());
+            }
+        }
+    }
+    println!("\n{title:<58} {:>10} {:>8}", "µs", "ratio");
+    let first = peers.first().map_or(1.0, |p| median(&p.times));
+    for peer in peers {
+        let own = median(&peer.times);
+        println!("{:<58} {:>10.0} {:>8.3}", peer.name, own * 1e6, own / first);
+    }
+}
+
+/// In seconds.
+fn median(times: &[Duration]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    sorted.get(sorted.len() / 2).map_or(0.0, Duration::as_secs_f64)
+}
+
+/// The n-th number or word after the options of cargo's own (`--bench`).
+pub fn argument(n: usize) -> Option<String> {
+    std::env::args().skip(1).filter(|a| !a.starts_with("--")).nth(n)
+}
