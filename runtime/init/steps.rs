@@ -97,8 +97,11 @@ fn carry_out(s: &Step<'_>, ruleset: &mut i32, ready: &mut Ready) -> Result<(), i
         OP_BIND => bind(path, c_text(s.text2)?, s.a, s.b == 1),
         OP_SYMLINK => {
             let at = c_text(s.text2)?;
-            parents(at)?;
-            check(syscall!(SYMLINK, path.as_ptr(), at.as_ptr())).map(drop)
+            let link = || check(syscall!(SYMLINK, path.as_ptr(), at.as_ptr())).map(drop);
+            match link() {
+                Err(ENOENT) => parents(at).and_then(|()| link()),
+                done => done,
+            }
         }
         OP_OVERLAY => {
             mkdirs(path, 0o755)?;
@@ -228,12 +231,17 @@ fn enter() -> Result<(), i32> {
     chdir(c"/")
 }
 
-/// `mkdir -p`.
+/// `mkdir -p`. Mostly the parent is there.
 fn mkdirs(path: &CStr, mode: u32) -> Result<(), i32> {
-    parents(path)?;
-    match check(syscall!(MKDIR, path.as_ptr(), mode)) {
+    let make = || match check(syscall!(MKDIR, path.as_ptr(), mode)) {
         Ok(_) | Err(EEXIST) => Ok(()),
         Err(e) => Err(e),
+    };
+    match make() {
+        Err(ENOENT) => parents(path).and_then(|()| make()),
+        // A mount point in something read-only is there already.
+        Err(EROFS) => open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0).map(close),
+        done => done,
     }
 }
 
@@ -247,7 +255,7 @@ fn parents(path: &CStr) -> Result<(), i32> {
         if *b == b'/' && i > 0 {
             match check(syscall!(MKDIR, copy.as_ptr(), 0o755)) {
                 // A read-only parent that is there already answers EROFS.
-                Ok(_) | Err(EEXIST | 30) => {}
+                Ok(_) | Err(EEXIST | EROFS) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -260,31 +268,46 @@ fn parents(path: &CStr) -> Result<(), i32> {
 
 /// Binds a host object. It is opened without following any link, so what was resolved is what is mounted.
 fn bind(from: &CStr, at: &CStr, attributes: u64, directory: bool) -> Result<(), i32> {
+    let tree = clone_tree(from)?;
+    let done = attach(tree, at, attributes, directory);
+    close(tree);
+    done
+}
+
+/// A detached mount of a host object.
+fn clone_tree(from: &CStr) -> Result<i32, i32> {
     const RESOLVE_NO_MAGICLINKS_NO_SYMLINKS: u64 = 2 | 4;
     const OPEN_TREE_CLONE: u32 = 1;
     let how = [u64::from(O_PATH | O_CLOEXEC), 0, RESOLVE_NO_MAGICLINKS_NO_SYMLINKS];
     let source = check(syscall!(OPENAT2, AT_FDCWD, from.as_ptr(), how.as_ptr(), 24))? as i32;
     let tree = check(syscall!(OPEN_TREE, source, c"".as_ptr(), OPEN_TREE_CLONE | AT_EMPTY_PATH | O_CLOEXEC));
     close(source);
-    let tree = tree? as i32;
-    let done = attach(tree, at, attributes, directory);
-    close(tree);
-    done
+    tree.map(|tree| tree as i32)
 }
 
 fn attach(tree: i32, at: &CStr, attributes: u64, directory: bool) -> Result<(), i32> {
-    const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
     set_attributes(tree, c"", AT_EMPTY_PATH, attributes)?;
     if directory {
         mkdirs(at, 0o755)?;
     } else {
-        parents(at)?;
-        match open(at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644) {
-            Ok(fd) => close(fd),
-            Err(EEXIST) => {}
-            Err(e) => return Err(e),
+        let make = || match open(at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644) {
+            Ok(fd) => {
+                close(fd);
+                Ok(())
+            }
+            Err(EEXIST) => Ok(()),
+            Err(e) => Err(e),
+        };
+        match make() {
+            Err(ENOENT) => parents(at).and_then(|()| make())?,
+            done => done?,
         }
     }
+    move_mount(tree, at)
+}
+
+fn move_mount(tree: i32, at: &CStr) -> Result<(), i32> {
+    const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
     check(syscall!(MOVE_MOUNT, tree, c"".as_ptr(), AT_FDCWD, at.as_ptr(), MOVE_MOUNT_F_EMPTY_PATH)).map(drop)
 }
 
@@ -294,21 +317,20 @@ fn set_attributes(dir: i32, path: &CStr, flags: u32, attributes: u64) -> Result<
     check(syscall!(MOUNT_SETATTR, dir, path.as_ptr(), flags, attr.as_ptr(), 32)).map(drop)
 }
 
+/// Covers a file with an empty device, or a directory with an empty one. What is not there needs no cover.
 fn mask(path: &CStr) -> Result<(), i32> {
     const MOUNT_ATTR_ALL: u64 = 1 | 2 | 4 | 8;
-    let fd = match open(path, O_PATH | O_NOFOLLOW, 0) {
-        Ok(fd) => fd,
-        Err(ENOENT | EACCES) => return Ok(()),
-        Err(e) => return Err(e),
+    let cover = |with: &CStr| {
+        let tree = clone_tree(with)?;
+        let done = set_attributes(tree, c"", AT_EMPTY_PATH, MOUNT_ATTR_ALL).and_then(|()| move_mount(tree, path));
+        close(tree);
+        done
     };
-    close(fd);
-    match open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0) {
-        Ok(fd) => {
-            close(fd);
-            bind(c"/empty", path, MOUNT_ATTR_ALL, true)
-        }
-        Err(ENOTDIR) => bind(c"/old/dev/null", path, MOUNT_ATTR_ALL, false),
-        Err(e) => Err(e),
+    match cover(c"/old/dev/null") {
+        Err(ENOENT | EACCES) => Ok(()),
+        // A file does not cover a directory.
+        Err(EINVAL) => cover(c"/empty"),
+        done => done,
     }
 }
 

@@ -81,6 +81,7 @@ pub const EACCES: i32 = 13;
 pub const EEXIST: i32 = 17;
 pub const ENOTDIR: i32 = 20;
 pub const EINVAL: i32 = 22;
+pub const EROFS: i32 = 30;
 pub const SIGKILL: i32 = 9;
 pub const SIGCHLD: i32 = 17;
 

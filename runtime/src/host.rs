@@ -2,6 +2,7 @@
 
 use crate::linux::{cgroup, sys};
 use serde::Serialize;
+use std::sync::{Mutex, PoisonError};
 
 /// What this machine can enforce, and who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,6 +20,17 @@ pub struct Host {
 }
 
 impl Host {
+    /// What [`Host::probe`] said the first time in this process, for this user: a thousand sandboxes stand on one host.
+    pub(crate) fn known() -> Host {
+        static KNOWN: Mutex<Option<Host>> = Mutex::new(None);
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        match &*known {
+            Some(host) if (host.uid, host.gid) == (uid, gid) => host.clone(),
+            _ => known.insert(Host::probe()).clone(),
+        }
+    }
+
     /// Looks at this machine. Takes some ten microseconds; runs nothing.
     pub fn probe() -> Host {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());

@@ -514,24 +514,20 @@ impl Build<'_> {
         let read = landlock::READ_FILE | landlock::READ_DIR;
         rule(Path::new("/"), landlock::READ_DIR);
         let code = landlock::READ_FILE | landlock::EXECUTE;
-        let is_gathered = |at: &Path| view.tree.as_ref().is_some_and(|t| t.holds(view, at));
         // A gathered directory holds nothing but the view, so one rule says it for all that is in it.
-        let whole = [PATH, SHELLS].map(Path::new);
-        for at in whole.into_iter().filter(|dir| is_gathered(dir)) {
+        for at in view.tree.iter().flat_map(|t| t.whole()) {
             rule(at, code);
         }
         for top in view.tree.iter().flat_map(|t| &t.tops) {
             rule(top, landlock::READ_FILE);
         }
         for at in view.programs.keys().chain(view.loaders.keys()) {
-            if !(is_gathered(at) && at.parent().is_some_and(|dir| whole.contains(&dir))) {
-                rule(at, code);
-            }
+            rule(at, code);
         }
-        for at in view.libraries.keys().filter(|at| !is_gathered(at)) {
+        for at in view.libraries.keys() {
             rule(at, landlock::READ_FILE);
         }
-        for at in view.data.keys().filter(|at| !is_gathered(at)) {
+        for at in view.data.keys() {
             rule(at, if view.directories.contains(at) { read } else { landlock::READ_FILE });
         }
         for at in ["/etc", "/proc"] {

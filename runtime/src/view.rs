@@ -39,7 +39,7 @@ pub struct View {
     pub live: BTreeSet<PathBuf>,
     /// Names that the policy allows and this host does not have.
     pub absent: Vec<String>,
-    /// The files gathered in one directory, where the cache allows that.
+    /// The files gathered in one directory, where the cache allows that. The fields above then list the rest.
     pub tree: Option<Tree>,
 }
 

@@ -8,6 +8,7 @@ use crate::policy::Network;
 use libc::{
     self as c, BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
 };
+use std::sync::{Mutex, PoisonError};
 
 const ALLOW: u32 = c::SECCOMP_RET_ALLOW;
 const KILL: u32 = c::SECCOMP_RET_KILL_PROCESS;
@@ -137,12 +138,24 @@ const fn verdict(nr: i64) -> Verdict {
     }
 }
 
-/// Builds the program for a policy's network.
+/// The program for a policy's network; built once.
 pub(crate) fn program(network: Network) -> Vec<u8> {
+    static BUILT: Mutex<Vec<(Network, Vec<u8>)>> = Mutex::new(Vec::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, program)) = built.iter().find(|(of, _)| *of == network) {
+        return program.clone();
+    }
+    let program = build(network);
+    built.push((network, program.clone()));
+    program
+}
+
+fn build(network: Network) -> Vec<u8> {
     let mut ranges: Vec<(u32, Verdict)> = Vec::new();
     for nr in 0..=LAST_NEW + 1 {
-        if ranges.last().is_none_or(|(_, last)| *last != verdict(nr)) {
-            ranges.push((nr as u32, verdict(nr)));
+        let verdict = verdict(nr);
+        if ranges.last().is_none_or(|(_, last)| *last != verdict) {
+            ranges.push((nr as u32, verdict));
         }
     }
     let mut code = vec![

@@ -4,7 +4,7 @@
 //! A tree is made of copies. It is used as long as every file it was made from is what it was (device, inode, size and
 //! times), and is replaced as a whole. Without a cache that is the user's alone, files are bound one by one.
 
-use super::{SHELLS, View};
+use super::{PATH, SHELLS, View};
 use crate::Policy;
 use crate::cache::{self, Use};
 use rustix::fs::{StatVfsMountFlags, statvfs};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// The library that holds a bash back until its action comes, built by `build.rs` from `ahead/`.
 static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -37,6 +37,14 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// Directories in it that hold nothing but programs of the policy.
+    pub(crate) fn whole(&self) -> impl Iterator<Item = &'static Path> + '_ {
+        [PATH, SHELLS]
+            .into_iter()
+            .map(Path::new)
+            .filter(|dir| self.tops.iter().any(|top| dir.starts_with(top)))
+    }
+
     /// Whether it holds what appears at `at`; if not, that is bound by itself.
     pub(crate) fn holds(&self, view: &View, at: &Path) -> bool {
         self.tops.iter().any(|top| at.starts_with(top))
@@ -95,9 +103,24 @@ impl View {
         let stamps = stamps(&view, policy);
         // A cache that cannot be written costs time, no more.
         let Ok((tree, in_use)) = gather(&view, &stamps) else { return (view, None) };
-        view.tree = Some(tree);
+        view.give(tree);
         let _ = write(&record, &Record { version: version(), view: view.clone(), stamps });
         (view, Some(in_use))
+    }
+}
+
+impl View {
+    /// Hands everything that a tree holds over to it; what stays is bound by itself, or executable outside the
+    /// directories that hold nothing but programs.
+    fn give(&mut self, tree: Tree) {
+        let view = self.clone();
+        let stays = |at: &PathBuf| !tree.holds(&view, at);
+        let is_apart = |at: &PathBuf| !tree.whole().any(|dir| at.parent() == Some(dir));
+        self.programs.retain(|at, _| stays(at) || is_apart(at));
+        self.libraries.retain(|at, _| stays(at));
+        self.data.retain(|at, _| stays(at));
+        self.links.retain(|at, _| stays(at));
+        self.tree = Some(tree);
     }
 }
 
