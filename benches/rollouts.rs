@@ -78,11 +78,8 @@ fn whole(repository: &Path, workspace: &Workspace, clone: &Path) -> Vec<Peer> {
 fn workspaces(repository: &Path, workspace: &Workspace, clone: &Path) -> Vec<Peer> {
     let (repository, workspace, clone) = (repository.to_path_buf(), workspace.clone(), clone.to_path_buf());
     vec![
-        Peer::new("git clone --shared, rm", move || {
-            git_clone(&repository, &clone);
-            std::fs::remove_dir_all(&clone).expect("the clone");
-        }),
-        Peer::new("sbx: open, drop", move || drop(open(&workspace))),
+        Peer::new("git clone --shared", move || git_clone(&repository, &clone)),
+        Peer::new("sbx: overlay, namespaces and all walls", move || open(&workspace)),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Peers in turn, A B A B, in one run: what disturbs one disturbs the other. The ratio of medians is the figure; the times
 //! tell of the machine.
 
+use std::any::Any;
 use std::time::{Duration, Instant};
 
 /// Rounds that warm caches and are not counted.
@@ -9,13 +10,14 @@ const WARM_UP: usize = 2;
 /// One of the peers: its name, what it does, and how long that took each time.
 pub struct Peer {
     name: String,
-    run: Box<dyn FnMut()>,
+    run: Box<dyn FnMut() -> Box<dyn Any>>,
     times: Vec<Duration>,
 }
 
 impl Peer {
-    pub fn new(name: impl Into<String>, run: impl FnMut() + 'static) -> Peer {
-        Peer { name: name.into(), run: Box::new(run), times: Vec::new() }
+    /// What `run` returns is dropped when the clock has stopped.
+    pub fn new<T: 'static>(name: impl Into<String>, mut run: impl FnMut() -> T + 'static) -> Peer {
+        Peer { name: name.into(), run: Box::new(move || Box::new(run())), times: Vec::new() }
     }
 }
 
@@ -30,9 +32,11 @@ pub fn compare_after(title: &str, rounds: usize, pause: Duration, peers: &mut [P
         for peer in peers.iter_mut() {
             std::thread::sleep(pause);
             let started = Instant::now();
-            (peer.run)();
+            let made = (peer.run)();
+            let time = started.elapsed();
+            drop(made);
             if round >= WARM_UP {
-                peer.times.push(started.elapsed());
+                peer.times.push(time);
             }
         }
     }
