@@ -7,9 +7,6 @@ use sbx_bash::Shell;
 use sbx_runtime::{Action, Observation};
 use std::sync::Arc;
 
-/// Where a checkout appears in the sandbox.
-pub(crate) const WORKSPACE: &str = "/workspace";
-
 /// The sandbox of a rollout.
 pub(crate) struct Hands {
     /// Away while a thread has it, and gone when that thread failed.
@@ -23,7 +20,9 @@ impl Hands {
     /// As [`Shell::open`].
     pub(crate) async fn open(shared: &Arc<Shared>, checkout: Checkout) -> Result<Hands, Error> {
         let shared = shared.clone();
-        let opened = blocking(move || Shell::open(&shared.policy, checkout.workspace(WORKSPACE))).await;
+        let opened =
+            blocking(move || Shell::open(&shared.policy, checkout.workspace(shared.harness.workspace())))
+                .await;
         Ok(Hands { shell: Some(opened.map_err(Error::GivenUp)??) })
     }
 
@@ -37,7 +36,10 @@ impl Hands {
         let shared = shared.clone();
         self.lend(move |shell| {
             let mut action = Action::bash(&script).time(shared.limits.action_time);
-            for (key, value) in shared.harness.environment(WORKSPACE) {
+            if shared.harness.merges_output() {
+                action = action.merged();
+            }
+            for (key, value) in shared.harness.environment(shared.harness.workspace()) {
                 action = action.env(key, value);
             }
             shell.act(&action).map_err(|e| e.to_string())

@@ -29,6 +29,7 @@
 //!         out: out.clone(),
 //!         server: ServerOptions::new(server.base_url(), "scripted"),
 //!         harness: "swe-zero".into(),
+//!         harness_config: None,
 //!         policy: sbx_runtime::Policy::preset("whitelist")?,
 //!         rollouts: 2,
 //!         concurrency: 2,

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::budget::{self, Budget};
 use crate::checkout::Checkout;
 use crate::hands::Hands;
-use crate::harness::{Call, Harness, Limits};
+use crate::harness::{Call, Harness, Limits, UNLIMITED};
 use crate::server::{Ask, Pool, Reply, ServerError, Usage};
 use sbx_records::{ExitStatus, Instance, ObservationCounts, PolicyStamp, Rollout};
 use sbx_runtime::{Observation, Outcome, Policy};
@@ -24,7 +24,9 @@ pub(crate) struct Shared {
     pub servers: Pool,
     /// The servers' context, once they were asked; 0 when they do not tell it.
     pub context: AtomicU64,
-    pub harness: &'static dyn Harness,
+    pub harness: Arc<dyn Harness>,
+    /// Further keys of each request, the harness's.
+    pub request: serde_json::Map<String, serde_json::Value>,
     pub limits: Limits,
     pub tools: Option<serde_json::Value>,
     pub policy: Policy,
@@ -133,8 +135,10 @@ async fn converse(shared: &Arc<Shared>, order: &Order, mut hands: Hands, record:
 }
 
 async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &mut Rollout) -> End {
-    let (harness, limits) = (shared.harness, shared.limits);
+    let (harness, limits) = (shared.harness.as_ref(), shared.limits);
     let context = Some(shared.context.load(Ordering::Relaxed)).filter(|n| *n > limits.reserve_tokens);
+    // Without a budget the server's own refusal ends a rollout, as it does for the original.
+    let context = context.filter(|_| limits.total_tokens != UNLIMITED);
     let total = context.map_or(limits.total_tokens, |n| n.min(limits.total_tokens));
     let mut budget = Budget::new(total, limits.reserve_tokens, limits.turn_tokens);
     let sticky = format!("{}/{}", record.instance_id, record.rollout);
@@ -147,7 +151,9 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
             return End::new(ExitStatus::Incomplete, format!("token budget of {total} used"));
         };
         let seed = shared.seed.map(|seed| derive(seed, &record.instance_id, record.rollout, turn));
-        let ask = Ask { max_tokens, temperature: shared.temperature, seed, tools: shared.tools.as_ref() };
+        let max_tokens = (limits.turn_tokens != UNLIMITED).then_some(max_tokens);
+        let (tools, more) = (shared.tools.as_ref(), &shared.request);
+        let ask = Ask { max_tokens, temperature: shared.temperature, seed, tools, more };
         let reply = match shared.servers.chat(&sticky, &record.messages, ask).await {
             Ok(reply) => reply,
             Err(e @ ServerError::ContextOverflow { .. }) => {
@@ -182,6 +188,9 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
 fn answer_no_call(harness: &dyn Harness, finish: &str, in_a_row: u64, record: &mut Rollout) -> Option<End> {
     let reply = record.messages.last()?;
     let answer = harness.no_call(reply, finish, in_a_row);
+    if !answer.keeps_reply {
+        record.messages.pop();
+    }
     record.messages.push(answer.message);
     answer.end.map(|(status, detail)| End::new(status, detail))
 }

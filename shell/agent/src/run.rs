@@ -32,6 +32,8 @@ pub struct RunOptions {
     pub server: ServerOptions,
     /// The harness's name.
     pub harness: String,
+    /// A configuration for it, such as one of mini-swe-agent's YAML files.
+    pub harness_config: Option<PathBuf>,
     /// What actions may do.
     pub policy: Policy,
     /// Rollouts of each instance.
@@ -78,10 +80,8 @@ impl Summary {
 /// The options, the checkouts, the sandbox or the server make it impossible, or the journal cannot be written. What had
 /// ended is in the journal.
 pub async fn run(options: RunOptions, watch: &dyn Watch) -> Result<Summary, Error> {
-    let harness = harness::by_name(&options.harness).ok_or_else(|| {
-        let names = harness::HARNESSES.iter().map(|h| h.name()).collect::<Vec<_>>().join(", ");
-        Error::Options(format!("--harness: expected one of {names}, found {:?}", options.harness))
-    })?;
+    let harness =
+        harness::make(&options.harness, options.harness_config.as_deref()).map_err(Error::Options)?;
     let shared = Arc::new(shared(&options, harness)?);
     let (mut journal, mut before) = Before::read_patiently(&options.out).await?;
     settings(&options, &shared).hold(&options.out, before.is_new())?;
@@ -143,7 +143,7 @@ async fn prepare(
     Ok(checkouts)
 }
 
-fn shared(options: &RunOptions, harness: &'static dyn Harness) -> Result<Shared, Error> {
+fn shared(options: &RunOptions, harness: Arc<dyn Harness>) -> Result<Shared, Error> {
     let mut limits = harness.limits();
     let set = |slot: &mut u64, value: Option<u64>| *slot = value.unwrap_or(*slot);
     set(&mut limits.turns, options.max_turns);
@@ -160,9 +160,10 @@ fn shared(options: &RunOptions, harness: &'static dyn Harness) -> Result<Shared,
     Ok(Shared {
         servers,
         context: AtomicU64::new(0),
+        tools: harness.tools(&options.policy),
+        request: harness.request(),
         harness,
         limits,
-        tools: harness.tools(&options.policy),
         policy: options.policy.clone(),
         stamp: PolicyStamp { name: options.policy.name.clone(), sha256: options.policy.sha256() },
         model: options.server.model.clone(),

@@ -1,5 +1,6 @@
 //! A server that speaks a script: an OpenAI-compatible server in this process, for the demo and for tests. Rollouts meet
-//! it over HTTP like any other. It counts a token for every four bytes.
+//! it over HTTP like any other. It counts a token for every four bytes, and to whom offers tools it says its bash blocks as
+//! tool calls.
 
 mod fault;
 mod script;
@@ -121,14 +122,32 @@ impl Speaker {
     fn completion(&self, body: &Value) -> Value {
         let text = self.counts(|counts| self.script.next(body, &mut counts.conversations).to_string());
         let (prompt, completion) = (prompt_tokens(body), (text.len() as u64).div_ceil(BYTES_PER_TOKEN));
+        let mut message = json!({"role": "assistant", "content": text});
+        let calls =
+            if body["tools"].is_array() { tool_calls(&text, script::said(body).len()) } else { Vec::new() };
+        let finish = if calls.is_empty() { "stop" } else { "tool_calls" };
+        if !calls.is_empty() {
+            message["tool_calls"] = calls.into();
+        }
         json!({
             "id": "scripted", "object": "chat.completion", "model": body["model"],
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+            "choices": [{"index": 0, "message": message, "finish_reason": finish}],
             "usage": {
                 "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
             },
         })
     }
+}
+
+/// The bash blocks of a reply as calls of `bash`: the same script speaks to harnesses of both kinds.
+fn tool_calls(text: &str, turn: usize) -> Vec<Value> {
+    let blocks = text.split("```bash\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    let call = |(at, script): (usize, &str)| {
+        let arguments = json!({"command": script}).to_string();
+        let function = json!({"name": "bash", "arguments": arguments});
+        json!({"id": format!("call_{turn}_{at}"), "type": "function", "function": function})
+    };
+    blocks.enumerate().map(call).collect()
 }
 
 fn prompt_tokens(body: &Value) -> u64 {

@@ -28,16 +28,19 @@ pub struct Args {
     /// The model's name
     #[arg(long, value_name = "NAME")]
     model: String,
-    /// How the model is prompted and its replies are read
+    /// How the model is prompted and its replies are read: swe-zero, mini (mini-swe-agent v1) or mini2 (v2, tool calls)
     #[arg(long, value_name = "NAME", default_value = "swe-zero")]
     harness: String,
+    /// Configuration of the harness; for mini and mini2 one of mini-swe-agent's own YAML files
+    #[arg(long, value_name = "FILE")]
+    harness_config: Option<PathBuf>,
     /// Rollouts of each instance
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rollouts: u32,
     /// Rollouts at a time
     #[arg(long, value_name = "N", default_value_t = 16)]
     concurrency: usize,
-    /// Replies of a rollout [default: the harness's, 30 for swe-zero]
+    /// Replies of a rollout [default: the harness's, 30 for swe-zero, 250 for mini]
     #[arg(long, value_name = "N")]
     max_turns: Option<u64>,
     /// Tokens of a conversation, prompt and completion together [default: the harness's, 32768 for swe-zero]
@@ -104,6 +107,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         repos: args.repos,
         out: args.out,
         harness: args.harness,
+        harness_config: args.harness_config,
         rollouts: args.rollouts,
         concurrency: args.concurrency.max(1),
         temperature: args.temperature,

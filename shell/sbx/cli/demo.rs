@@ -52,6 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             retry: Retry::default(),
         },
         harness: "swe-zero".into(),
+        harness_config: None,
         policy: Policy::preset("whitelist")?,
         rollouts: args.rollouts.max(1),
         concurrency: 2,

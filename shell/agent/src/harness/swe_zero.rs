@@ -47,7 +47,7 @@ impl Harness for SweZero {
         // A model that was cut may go on; one that stopped has nothing more to say.
         let stopped = finish_reason == "stop";
         let end = stopped.then(|| (ExitStatus::Incomplete, "a reply without an action".into()));
-        NoCall { message: Message::new("user", text), end }
+        NoCall { message: Message::new("user", text), end, keeps_reply: true }
     }
 
     fn observation(&self, _: &Call, seen: &Observation) -> Message {
@@ -65,16 +65,18 @@ impl Harness for SweZero {
         Some(all.trim_start().split_once('\n').map_or(String::new(), |(_, rest)| rest.into()))
     }
 
-    fn environment(&self, workspace: &str) -> Vec<(&'static str, String)> {
-        vec![
-            ("HOME", workspace.into()),
-            ("SHELL", "/bin/bash".into()),
-            ("LANG", "C.UTF-8".into()),
-            ("LC_ALL", "C.UTF-8".into()),
-            ("PAGER", "cat".into()),
-            ("TERM", "dumb".into()),
-            ("REPO_PATH", workspace.into()),
+    fn environment(&self, workspace: &str) -> Vec<(String, String)> {
+        [
+            ("HOME", workspace),
+            ("SHELL", "/bin/bash"),
+            ("LANG", "C.UTF-8"),
+            ("LC_ALL", "C.UTF-8"),
+            ("PAGER", "cat"),
+            ("TERM", "dumb"),
+            ("REPO_PATH", workspace),
         ]
+        .map(|(key, value)| (key.into(), value.into()))
+        .into()
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 mod begin;
 mod faults;
+mod mini;
 mod pool;
 mod resume;
 
@@ -76,6 +77,7 @@ impl World {
                 },
             },
             harness: "swe-zero".into(),
+            harness_config: None,
             policy: Policy::preset("whitelist").unwrap(),
             rollouts,
             concurrency: 3,

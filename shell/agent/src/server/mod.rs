@@ -18,7 +18,7 @@ pub(crate) use reply::{Reply, Usage, without_thinking};
 use gate::Gate;
 use reqwest::header::HeaderMap;
 use sbx_records::Message;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::OnceCell;
@@ -47,10 +47,13 @@ pub struct Client {
 /// What a turn asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {
-    pub max_tokens: u64,
+    /// Most tokens of the reply; the server's own limit when none is named.
+    pub max_tokens: Option<u64>,
     pub temperature: f64,
     pub seed: Option<u64>,
     pub tools: Option<&'a Value>,
+    /// Further keys of the harness; those of the command line win.
+    pub more: &'a Map<String, Value>,
 }
 
 impl Client {
@@ -156,11 +159,12 @@ impl Client {
             "model": self.options.model,
             "messages": messages,
             "temperature": ask.temperature,
-            "max_tokens": ask.max_tokens,
         });
         if let Value::Object(map) = &mut body {
+            map.extend(ask.max_tokens.map(|n| ("max_tokens".into(), n.into())));
             map.extend(ask.seed.map(|seed| ("seed".into(), seed.into())));
             map.extend(ask.tools.map(|tools| ("tools".into(), tools.clone())));
+            map.extend(ask.more.clone());
             map.extend(self.options.extra_body.clone());
         }
         body
@@ -291,7 +295,8 @@ mod tests {
         };
         let seen = Message { tool_call_id: Some("c".into()), ..Message::new("tool", "o") };
         let messages = [said, seen];
-        let ask = Ask { max_tokens: 9, temperature: 0.0, seed: None, tools: None };
+        let more = Map::new();
+        let ask = Ask { max_tokens: Some(9), temperature: 0.0, seed: None, tools: None, more: &more };
         assert_eq!(
             client().body(&messages, ask),
             json!({
