@@ -32,6 +32,8 @@
 //!         harness_config: None,
 //!         policy: sbx_runtime::Policy::preset("whitelist")?,
 //!         rollouts: 2,
+//!         shard: sbx_agent::Shard::default(),
+//!         retry: sbx_agent::RetryFailed::default(),
 //!         concurrency: 2,
 //!         temperature: 1.0,
 //!         seed: None,
@@ -62,11 +64,13 @@ mod run;
 mod scripted;
 mod server;
 mod settings;
+mod shard;
 mod watch;
 
 pub use checkout::{Checkout, Checkouts};
 pub use error::Error;
-pub use run::{RunOptions, Summary, run};
+pub use run::{RetryFailed, RunOptions, Summary, run};
 pub use scripted::{Asked, Fault, Script, ScriptedServer, Turns};
 pub use server::{Client, Retry, ServerError, ServerOptions};
+pub use shard::Shard;
 pub use watch::Watch;

@@ -8,6 +8,7 @@ use crate::harness::Harness;
 use crate::rollout::{self, Shared};
 use crate::server::{Pool, ServerOptions};
 use crate::settings::Settings;
+use crate::shard::Shard;
 use crate::{Error, Watch, harness};
 use before::Before;
 use sbx_records::{ExitStatus, Instance, PolicyStamp, write_trajectory};
@@ -38,6 +39,10 @@ pub struct RunOptions {
     pub policy: Policy,
     /// Rollouts of each instance.
     pub rollouts: u32,
+    /// Which part of them is this run's; by default all.
+    pub shard: Shard,
+    /// Which ended rollouts are repeated; by default those that the server or the sandbox spoiled.
+    pub retry: RetryFailed,
     /// Rollouts at a time.
     pub concurrency: usize,
     /// Sampling temperature.
@@ -52,6 +57,29 @@ pub struct RunOptions {
     pub reserve_tokens: Option<u64>,
     /// Tokens of a reply, if not the harness's limit.
     pub max_turn_tokens: Option<u64>,
+}
+
+/// Which ended rollouts a run repeats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RetryFailed {
+    /// Those that the server, the checkout or the sandbox spoiled.
+    #[default]
+    Infra,
+    /// None: every rollout that has a line in the journal is done.
+    None,
+    /// All that were not submitted, the agent's own failures too.
+    All,
+}
+
+impl RetryFailed {
+    /// Whether a rollout that ended so is done.
+    pub(crate) fn is_done(self, status: ExitStatus) -> bool {
+        match self {
+            RetryFailed::Infra => status != ExitStatus::Errored,
+            RetryFailed::None => true,
+            RetryFailed::All => status == ExitStatus::Submitted,
+        }
+    }
 }
 
 /// What a run came to.
@@ -88,7 +116,7 @@ pub async fn run(options: RunOptions, watch: &dyn Watch) -> Result<Summary, Erro
     let wanted = wanted(&options);
     let total = wanted.len();
     let missing: Vec<Wanted> =
-        wanted.into_iter().filter(|(i, n)| !before.is_done(&i.instance_id, *n)).collect();
+        wanted.into_iter().filter(|(i, n)| !before.is_done(&i.instance_id, *n, options.retry)).collect();
     let mut summary = Summary { total, done_before: total - missing.len(), ended: HashMap::new() };
     let outcome = if missing.is_empty() {
         watch.begin(total, summary.done_before);
@@ -118,7 +146,8 @@ type Wanted = (Arc<Instance>, u32);
 
 fn wanted(options: &RunOptions) -> Vec<Wanted> {
     let instances = options.instances.iter().cloned().map(Arc::new);
-    instances.flat_map(|i| (0..options.rollouts).map(move |n| (i.clone(), n))).collect()
+    let all = instances.flat_map(|i| (0..options.rollouts).map(move |n| (i.clone(), n)));
+    all.filter(|(i, n)| options.shard.has(&i.instance_id, *n)).collect()
 }
 
 /// Finds all that would spoil every rollout before the first one starts: repositories, the sandbox, the server.

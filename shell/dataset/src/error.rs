@@ -12,6 +12,9 @@ pub enum Error {
     /// There is nothing to write.
     #[error("{0}: the journal holds no rollouts yet")]
     Empty(String),
+    /// The shards of a run do not fit together.
+    #[error("{0}")]
+    Shards(String),
     /// Another process writes the same data set.
     #[error("{0}: another sbx is writing this data set; wait for it")]
     Busy(String),

@@ -3,6 +3,8 @@
 //! `journal.jsonl ─▶ statistics · data/*.parquet · full/*.parquet · README.md · report.html`
 //!
 //! It reads the journal and nothing else, so a data set can be written again at any time, also of a run that goes on.
+//! [`finalize`] joins the run folders of a run that many workers shared.
+//!
 //! Memory grows by about 2 KB a rollout, whatever the length of the conversations.
 //!
 //! ```
@@ -26,6 +28,7 @@ mod actions;
 mod card;
 mod error;
 mod features;
+mod finalize;
 mod messages;
 mod minhash;
 mod pairwise;
@@ -37,6 +40,7 @@ mod uniques;
 mod write;
 
 pub use error::Error;
+pub use finalize::finalize;
 pub use pairwise::Pairwise;
 pub use stats::Stats;
 pub use uniques::Diversity;

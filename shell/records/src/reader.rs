@@ -25,9 +25,9 @@ pub fn read_journal(dir: &Path, mut seen: impl FnMut(Rollout)) -> Result<(), Err
 /// are in memory, so a journal may be larger than that.
 #[derive(Debug)]
 pub struct Rollouts {
-    file: File,
-    path: PathBuf,
-    places: Vec<Place>,
+    journals: Vec<(File, PathBuf)>,
+    /// Journal and place of each.
+    places: Vec<(usize, Place)>,
 }
 
 /// Where a line is: its first byte and its length.
@@ -39,16 +39,27 @@ impl Rollouts {
     /// # Errors
     /// There is no journal, or a line is not a rollout.
     pub fn open(dir: &Path) -> Result<Rollouts, Error> {
-        let (file, path) = open(dir)?;
-        let mut best: BTreeMap<(String, u32), (bool, Place)> = BTreeMap::new();
-        read_lines(&file, &path, &mut |rollout, place| {
-            let errored = rollout.exit_status == ExitStatus::Errored;
-            let slot = best.entry((rollout.instance_id, rollout.rollout)).or_insert((errored, place));
-            if !errored || slot.0 {
-                *slot = (errored, place);
-            }
-        })?;
-        Ok(Rollouts { file, path, places: best.into_values().map(|(_, place)| place).collect() })
+        Rollouts::open_all(&[dir])
+    }
+
+    /// Like [`Rollouts::open`], with several run folders as one; of one rollout in two of them the later folder's counts.
+    ///
+    /// # Errors
+    /// Those of [`Rollouts::open`].
+    pub fn open_all(dirs: &[impl AsRef<Path>]) -> Result<Rollouts, Error> {
+        let journals = dirs.iter().map(|dir| open(dir.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let mut best: BTreeMap<(String, u32), (bool, (usize, Place))> = BTreeMap::new();
+        for (journal, (file, path)) in journals.iter().enumerate() {
+            read_lines(file, path, &mut |rollout, place| {
+                let errored = rollout.exit_status == ExitStatus::Errored;
+                let found = (errored, (journal, place));
+                let slot = best.entry((rollout.instance_id, rollout.rollout)).or_insert(found);
+                if !errored || slot.0 {
+                    *slot = found;
+                }
+            })?;
+        }
+        Ok(Rollouts { journals, places: best.into_values().map(|(_, place)| place).collect() })
     }
 
     /// How many there are.
@@ -71,11 +82,12 @@ impl Rollouts {
         self.places.iter().map(|place| self.read(*place))
     }
 
-    fn read(&self, (at, len): Place) -> Result<Rollout, Error> {
-        let io = |e: std::io::Error| Error::io(format!("reading {}", self.path.display()), e);
+    fn read(&self, (journal, (at, len)): (usize, Place)) -> Result<Rollout, Error> {
+        let (file, path) = &self.journals[journal];
+        let io = |e: std::io::Error| Error::io(format!("reading {}", path.display()), e);
         // No longer than MAX_LINE_BYTES, which fits.
         let mut line = vec![0; len as usize];
-        self.file.read_exact_at(&mut line, at).map_err(io)?;
+        file.read_exact_at(&mut line, at).map_err(io)?;
         from_json(&line).map_err(|e| io(e.into()))
     }
 }

@@ -7,7 +7,7 @@ use super::limits::PolicyArgs;
 use anyhow::{Context, ensure};
 use progress::Progress;
 use rustix::process::Resource;
-use sbx_agent::{Retry, RunOptions, ServerOptions, Summary};
+use sbx_agent::{Retry, RetryFailed, RunOptions, ServerOptions, Shard, Summary};
 use sbx_records::Instance;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +37,13 @@ pub struct Args {
     /// Rollouts of each instance
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rollouts: u32,
+    /// The part of all rollouts that this worker does, numbered from 0, in its own folder of --out; auto: as Slurm,
+    /// Kubernetes, Iris, SkyPilot, Google or AWS Batch say. `sbx dataset finalize` joins the parts
+    #[arg(long, value_name = "I/N|auto", default_value = "0/1", hide_default_value = true)]
+    shard: Shard,
+    /// Which ended rollouts are repeated: what the server or the sandbox spoiled, none, or all that were not submitted
+    #[arg(long, value_name = "WHICH", value_enum, default_value = "infra")]
+    retry_failed: Repeat,
     /// Rollouts at a time
     #[arg(long, value_name = "N", default_value_t = 16)]
     concurrency: usize,
@@ -89,6 +96,14 @@ pub struct Args {
     policy: PolicyArgs,
 }
 
+/// [`RetryFailed`] on the command line.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Repeat {
+    Infra,
+    None,
+    All,
+}
+
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     ensure!(args.policy.env.is_empty(), "--env: the harness sets the environment of its actions");
     ensure!((0.0..=10.0).contains(&args.temperature), "--temperature: expected a number from 0 to 10");
@@ -105,7 +120,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         },
         policy: args.policy.resolve()?,
         repos: args.repos,
-        out: args.out,
+        out: args.shard.folder().map_or_else(|| args.out.clone(), |part| args.out.join(part)),
+        shard: args.shard,
+        retry: match args.retry_failed {
+            Repeat::Infra => RetryFailed::Infra,
+            Repeat::None => RetryFailed::None,
+            Repeat::All => RetryFailed::All,
+        },
         harness: args.harness,
         harness_config: args.harness_config,
         rollouts: args.rollouts,
@@ -155,6 +176,10 @@ pub fn roll_out(
             return Err(e.into());
         }
     };
+    if summary.total == 0 {
+        eprintln!("sbx: no rollout belongs to this shard");
+        return Ok(ExitCode::SUCCESS);
+    }
     if summary.ended.is_empty() && summary.done_before == 0 {
         eprintln!("sbx: no rollout has ended");
         return Ok(ExitCode::from(FAILED));

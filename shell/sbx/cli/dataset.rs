@@ -4,22 +4,49 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Run folder, as `sbx agent --out` makes it
-    run: PathBuf,
+    #[arg(required = true)]
+    run: Option<PathBuf>,
     /// Print the statistics as JSON
     #[arg(long)]
     json: bool,
 }
 
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Join the shards of `sbx agent --shard` into one run folder and write its data set
+    Finalize {
+        /// The --out of the shards
+        run: PathBuf,
+        /// Join what is there, though shards are missing
+        #[arg(long)]
+        partial: bool,
+        /// Print the statistics as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let written = sbx_dataset::write(&args.run)?;
-    if args.json {
+    if let Some(Command::Finalize { run, partial, json }) = args.command {
+        let written = sbx_dataset::finalize(&run, partial, &sbx_dataset::DatasetOptions::default())?;
+        return tell(&written, &run, json);
+    }
+    let run = args.run.unwrap_or_default();
+    tell(&sbx_dataset::write(&run)?, &run, args.json)
+}
+
+fn tell(written: &sbx_dataset::Written, run: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
         let files: Vec<_> = written.files.iter().map(|f| f.to_string_lossy().into_owned()).collect();
         say!("{}", serde_json::json!({"schema": "sbx.dataset/1", "stats": written.stats, "files": files}));
     } else {
         print_table(&written.stats);
-        where_to_look(&args.run);
+        where_to_look(run);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@
 use super::agent::roll_out;
 use anyhow::{Context, ensure};
 use sbx::Policy;
-use sbx_agent::{Retry, RunOptions, Script, ScriptedServer, ServerOptions};
+use sbx_agent::{Retry, RetryFailed, RunOptions, Script, ScriptedServer, ServerOptions, Shard};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -55,6 +55,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         harness_config: None,
         policy: Policy::preset("whitelist")?,
         rollouts: args.rollouts.max(1),
+        shard: Shard::default(),
+        retry: RetryFailed::default(),
         concurrency: 2,
         temperature: 1.0,
         seed: Some(0),

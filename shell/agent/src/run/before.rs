@@ -1,6 +1,7 @@
 //! What a run folder holds already, and what a killed run left undone in it.
 
 use crate::Error;
+use crate::run::RetryFailed;
 use sbx_records::{
     ExitStatus, Journal, Predictions, Rollout, remove_drafts, trajectory_path, write_trajectory,
 };
@@ -16,8 +17,8 @@ const BUSY_WAIT: Duration = Duration::from_millis(100);
 /// What a run folder holds already.
 #[derive(Default)]
 pub(super) struct Before {
-    /// Every rollout that has a line, and whether it counts: what the server or the sandbox spoiled is tried again.
-    rollouts: HashMap<(String, u32), bool>,
+    /// Every rollout that has a line, and how it ended.
+    rollouts: HashMap<(String, u32), ExitStatus>,
     pub predictions: Predictions,
 }
 
@@ -55,22 +56,25 @@ impl Before {
         self.rollouts.is_empty()
     }
 
-    pub(super) fn is_done(&self, instance: &str, rollout: u32) -> bool {
-        self.rollouts.get(&(instance.to_string(), rollout)).is_some_and(|counts| *counts)
+    pub(super) fn is_done(&self, instance: &str, rollout: u32, retry: RetryFailed) -> bool {
+        self.rollouts.get(&(instance.to_string(), rollout)).is_some_and(|status| retry.is_done(*status))
     }
 
     /// Takes a line into account; returns whether it replaces an earlier one.
     fn take(&mut self, rollout: &Rollout) -> bool {
-        let counts = rollout.exit_status != ExitStatus::Errored;
         let replaces = match self.rollouts.entry((rollout.instance_id.clone(), rollout.rollout)) {
             Entry::Vacant(slot) => {
-                slot.insert(counts);
+                slot.insert(rollout.exit_status);
                 false
             }
             // An error never replaces what counts.
-            Entry::Occupied(slot) if *slot.get() && !counts => return false,
+            Entry::Occupied(slot)
+                if *slot.get() != ExitStatus::Errored && rollout.exit_status == ExitStatus::Errored =>
+            {
+                return false;
+            }
             Entry::Occupied(mut slot) => {
-                slot.insert(counts);
+                slot.insert(rollout.exit_status);
                 true
             }
         };

@@ -80,6 +80,8 @@ impl World {
             harness_config: None,
             policy: Policy::preset("whitelist").unwrap(),
             rollouts,
+            shard: Shard::default(),
+            retry: RetryFailed::default(),
             concurrency: 3,
             temperature: 1.0,
             seed: Some(7),

@@ -1,0 +1,213 @@
+//! Joins the shards of a run into one run folder.
+
+use crate::{DatasetOptions, Error, Written, write_with};
+use sbx_records::{Draft, JOURNAL, Predictions, Rollouts, replace_file, trajectory_path, write_trajectory};
+use serde_json::{Map, Value};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// What a run was started with, in each run folder.
+const SETTINGS: &str = "run.json";
+
+/// Joins the folders `shard-NNNNN-of-NNNNN` in `dir` into one run folder, `dir` itself, and writes its data set.
+///
+/// Shards that nobody finished can be joined with `partial`. Joining again takes what has come since; the shards are
+/// only read.
+///
+/// # Errors
+/// There is no shard, shards are missing (unless `partial`), they were started with different settings, or those of
+/// [`write()`](crate::write()). The data set that was there before is then still there.
+pub fn finalize(dir: &Path, partial: bool, options: &DatasetOptions) -> Result<Written, Error> {
+    let shards = Found::read(dir)?;
+    if !partial {
+        shards.expect_all()?;
+    }
+    let settings = shards.common_settings()?;
+    // What an earlier join brought is older than what the shards hold now.
+    let earlier = Some(dir.to_path_buf()).filter(|dir| dir.join(JOURNAL).is_file());
+    let folders: Vec<PathBuf> =
+        earlier.into_iter().chain(shards.folders.into_iter().map(|(_, folder)| folder)).collect();
+    let rollouts = Rollouts::open_all(&folders)?;
+    let mut predictions = Predictions::default();
+    let mut fault = None;
+    let journal = dir.join(JOURNAL);
+    let draft = Draft::write(&journal, |file| {
+        for rollout in rollouts.iter() {
+            let kept = rollout.and_then(|rollout| {
+                if !trajectory_path(dir, &rollout).exists() {
+                    write_trajectory(dir, &rollout)?;
+                }
+                predictions.add(&rollout);
+                Ok(rollout)
+            });
+            let rollout = kept.map_err(|e| {
+                fault = Some(e);
+                io::Error::other("a rollout could not be joined")
+            })?;
+            serde_json::to_writer(&mut *file, &rollout)?;
+            file.write_all(b"\n")?;
+        }
+        Ok(())
+    });
+    let draft = draft.map_err(|e| fault.take().unwrap_or(e))?;
+    draft.sync()?;
+    draft.publish(&journal)?;
+    replace_file(&dir.join(SETTINGS), |f| Ok(serde_json::to_writer_pretty(f, &settings)?))?;
+    predictions.write(dir)?;
+    write_with(dir, options)
+}
+
+/// The shards in a folder: number and folder of each that has a journal, and how many there are to be.
+struct Found {
+    dir: PathBuf,
+    folders: Vec<(u32, PathBuf)>,
+    of: u32,
+}
+
+impl Found {
+    fn read(dir: &Path) -> Result<Found, Error> {
+        let io = |source| Error::Io { what: dir.display().to_string(), source };
+        let mut found = Found { dir: dir.to_path_buf(), folders: Vec::new(), of: 0 };
+        for entry in fs::read_dir(dir).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            let Some((index, of)) = path.file_name().and_then(|n| numbers(n.to_str()?)) else { continue };
+            if found.of != 0 && found.of != of {
+                return Err(Error::Shards(format!(
+                    "{}: shards of {} and of {of} parts; join one run at a time",
+                    dir.display(),
+                    found.of
+                )));
+            }
+            found.of = of;
+            if path.join(JOURNAL).is_file() {
+                found.folders.push((index, path));
+            }
+        }
+        if found.folders.is_empty() {
+            return Err(Error::Shards(format!(
+                "{}: no shard-NNNNN-of-NNNNN with a journal; expected the --out of `sbx agent --shard`",
+                dir.display()
+            )));
+        }
+        found.folders.sort();
+        Ok(found)
+    }
+
+    fn expect_all(&self) -> Result<(), Error> {
+        let have = |i: &u32| self.folders.iter().any(|(index, _)| index == i);
+        let missing: Vec<String> = (0..self.of).filter(|i| !have(i)).map(|i| i.to_string()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let shown = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+        Err(Error::Shards(format!(
+            "{}: {} of {} shards are missing: {shown}{}; run them, or join what is there with --partial",
+            self.dir.display(),
+            missing.len(),
+            self.of,
+            if missing.len() > 20 { ", …" } else { "" },
+        )))
+    }
+
+    /// The settings with which all shards were started.
+    fn common_settings(&self) -> Result<Map<String, Value>, Error> {
+        let mut common: Option<(PathBuf, Map<String, Value>)> = None;
+        for (_, folder) in &self.folders {
+            let path = folder.join(SETTINGS);
+            let settings = settings(&path)?;
+            match &common {
+                None => common = Some((path, settings)),
+                Some((first, expected)) => {
+                    if let Some((key, value)) =
+                        expected.iter().find(|(key, value)| settings.get(*key) != Some(value))
+                    {
+                        return Err(Error::Shards(format!(
+                            "{}: {key} is {}, in {} it is {value}; join shards of one run",
+                            path.display(),
+                            settings.get(key).unwrap_or(&Value::Null),
+                            first.display(),
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(common.map(|(_, settings)| settings).unwrap_or_default())
+    }
+}
+
+fn settings(path: &Path) -> Result<Map<String, Value>, Error> {
+    let text = match fs::read(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Map::new()),
+        other => other.map_err(|source| Error::Io { what: path.display().to_string(), source })?,
+    };
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::Shards(format!("{}: {e}; expected the settings of a run", path.display())))
+}
+
+/// Index and count in a shard folder's name.
+fn numbers(name: &str) -> Option<(u32, u32)> {
+    let (index, of) = name.strip_prefix("shard-")?.split_once("-of-")?;
+    Some((index.parse().ok()?, of.parse().ok()?)).filter(|(index, of)| index < of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sbx_records::{ExitStatus, Journal, Rollout};
+
+    fn shard(dir: &Path, index: u32, of: u32, rollouts: &[(u32, ExitStatus)], model: &str) {
+        let folder = dir.join(format!("shard-{index:05}-of-{of:05}"));
+        let mut journal = Journal::open(&folder, drop).unwrap();
+        for (rollout, exit_status) in rollouts {
+            let rollout = Rollout {
+                schema: Rollout::SCHEMA.into(),
+                instance_id: "i".into(),
+                rollout: *rollout,
+                exit_status: *exit_status,
+                ..Rollout::default()
+            };
+            journal.append(&rollout).unwrap();
+        }
+        fs::write(folder.join(SETTINGS), format!("{{\"model\":{model:?}}}")).unwrap();
+    }
+
+    fn join(dir: &Path, partial: bool) -> Result<u64, String> {
+        let joined = finalize(dir, partial, &DatasetOptions::default());
+        joined.map(|written| written.stats.rollouts).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn shards_are_joined_and_joined_again() {
+        use ExitStatus::{Errored, Submitted};
+        let dir = tempfile::tempdir().unwrap();
+        shard(dir.path(), 1, 3, &[(0, Submitted), (1, Errored)], "m");
+        let missing = join(dir.path(), false).unwrap_err();
+        assert!(missing.contains("2 of 3 shards are missing: 0, 2"), "{missing}");
+        assert_eq!(join(dir.path(), true), Ok(2));
+        shard(dir.path(), 0, 3, &[(2, Submitted)], "m");
+        shard(dir.path(), 2, 3, &[(3, Submitted)], "m");
+        shard(dir.path(), 1, 3, &[(1, Submitted)], "m");
+        for _ in 0..2 {
+            assert_eq!(join(dir.path(), false), Ok(4));
+        }
+        let rollouts = Rollouts::open(dir.path()).unwrap();
+        assert!(rollouts.iter().all(|r| r.unwrap().exit_status == Submitted));
+        assert!(dir.path().join("trajectories/i/3.traj.json").is_file());
+        assert!(dir.path().join("preds.json").is_file());
+        assert_eq!(fs::read_to_string(dir.path().join(SETTINGS)).unwrap(), "{\n  \"model\": \"m\"\n}");
+    }
+
+    #[test]
+    fn shards_of_different_runs_are_not_joined() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(join(dir.path(), true).unwrap_err().contains("no shard-NNNNN-of-NNNNN"));
+        shard(dir.path(), 0, 2, &[(0, ExitStatus::Submitted)], "one");
+        shard(dir.path(), 1, 2, &[(1, ExitStatus::Submitted)], "two");
+        let error = join(dir.path(), false).unwrap_err();
+        assert!(error.contains("model is \"two\"") && error.contains("it is \"one\""), "{error}");
+        assert!(!dir.path().join(JOURNAL).exists());
+        shard(dir.path(), 1, 4, &[(1, ExitStatus::Submitted)], "one");
+        assert!(join(dir.path(), false).unwrap_err().contains("join one run at a time"));
+    }
+}
