@@ -1,8 +1,8 @@
 //! Two runs side by side: before and after.
 
+use crate::Error;
 use crate::stats::{Counter, Stats};
 use crate::uniques::Diversity;
-use crate::Error;
 use sbx_records::{ExitStatus, Rollouts};
 use serde::Serialize;
 use std::collections::BTreeMap;

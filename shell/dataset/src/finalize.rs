@@ -1,7 +1,7 @@
 //! Joins the shards of a run into one run folder.
 
 use crate::{DatasetOptions, Error, Written, write_with};
-use sbx_records::{Draft, JOURNAL, Predictions, Rollouts, replace_file, trajectory_path, write_trajectory};
+use sbx_records::{Draft, JOURNAL, Predictions, Rollouts, replace_file, write_trajectory};
 use serde_json::{Map, Value};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -35,9 +35,7 @@ pub fn finalize(dir: &Path, partial: bool, options: &DatasetOptions) -> Result<W
     let draft = Draft::write(&journal, |file| {
         for rollout in rollouts.iter() {
             let kept = rollout.and_then(|rollout| {
-                if !trajectory_path(dir, &rollout).exists() {
-                    write_trajectory(dir, &rollout)?;
-                }
+                write_trajectory(dir, &rollout)?;
                 predictions.add(&rollout);
                 Ok(rollout)
             });

@@ -26,6 +26,7 @@
 
 mod actions;
 mod card;
+mod compare;
 mod error;
 mod features;
 mod finalize;
@@ -39,6 +40,7 @@ mod table;
 mod uniques;
 mod write;
 
+pub use compare::{Comparison, Row};
 pub use error::Error;
 pub use finalize::finalize;
 pub use pairwise::Pairwise;

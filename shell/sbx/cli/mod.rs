@@ -17,6 +17,7 @@ mod grade;
 mod limits;
 mod plan;
 mod policy;
+mod stats;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
     Demo(demo::Args),
     /// Write the dataset of a run folder
     Dataset(dataset::Args),
+    /// Statistics of a run, or of two side by side
+    Stats(stats::Args),
     /// Show and clear what is kept between runs
     Cache(cache::Args),
     /// Judge a test log against an instance's FAIL_TO_PASS and PASS_TO_PASS
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Agent(args) => agent::run(*args),
         Command::Demo(args) => demo::run(args),
         Command::Dataset(args) => dataset::run(args),
+        Command::Stats(args) => stats::run(args),
         Command::Cache(args) => cache::run(args),
         Command::Grade(args) => grade::run(args),
         Command::Completions(args) => completions::run(args),
