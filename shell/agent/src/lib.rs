@@ -59,6 +59,7 @@ mod checkout;
 mod error;
 mod hands;
 pub mod harness;
+mod replay;
 mod rollout;
 mod run;
 mod scripted;
@@ -69,6 +70,7 @@ mod watch;
 
 pub use checkout::{Checkout, Checkouts};
 pub use error::Error;
+pub use replay::{Fate, Finding, ProgramCount, ReplayReport, judge_recording, replay};
 pub use run::{RetryFailed, RunOptions, Summary, run};
 pub use scripted::{Asked, Fault, Script, ScriptedServer, Turns};
 pub use server::{Client, Retry, ServerError, ServerOptions};

@@ -17,6 +17,7 @@ mod grade;
 mod limits;
 mod plan;
 mod policy;
+mod replay;
 mod stats;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +51,8 @@ enum Command {
     Demo(demo::Args),
     /// Write the dataset of a run folder
     Dataset(dataset::Args),
+    /// Run recorded actions again under a policy: what is refused, what differs
+    Replay(replay::Args),
     /// Statistics of a run, or of two side by side
     Stats(stats::Args),
     /// Show and clear what is kept between runs
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Agent(args) => agent::run(*args),
         Command::Demo(args) => demo::run(args),
         Command::Dataset(args) => dataset::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Cache(args) => cache::run(args),
         Command::Grade(args) => grade::run(args),
