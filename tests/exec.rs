@@ -208,3 +208,33 @@ fn a_policy_file_with_a_mistake_names_file_line_and_key() {
         assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
     }
 }
+
+#[test]
+fn python_is_there_under_the_name_that_agents_type() {
+    let world = World::new();
+    let output = world.exec(&["--policy", "python", "-c", "python -c 'print(6 * 7)'"]);
+    assert_eq!(text(&output.stdout), "42\n", "{}", text(&output.stderr));
+}
+
+#[test]
+fn root_works_on_a_tree_as_its_owner() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root meets trees of others");
+        return;
+    }
+    let world = World::new();
+    // The owner must get there.
+    std::fs::set_permissions(world.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::create_dir(world.path("sub")).unwrap();
+    std::fs::write(world.path("sub/f"), "one\n").unwrap();
+    for path in ["sub/f", "sub", "."] {
+        chown(world.path(path), Some(4321), Some(4321)).unwrap();
+    }
+    let output = world.exec(&["-c", "sed -i s/one/two/ sub/f && touch sub/new && id -u"]);
+    assert_eq!(text(&output.stdout), "1000\n", "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(world.path("sub/f")).unwrap(), "two\n");
+    for path in ["sub/f", "sub/new"] {
+        assert_eq!(std::fs::metadata(world.path(path)).unwrap().uid(), 4321, "{path}");
+    }
+}

@@ -1,15 +1,18 @@
 //! What this machine can enforce. Read once, passed to [`Plan::compile`](crate::Plan::compile); a test pretends another.
 
+use crate::Workspace;
 use crate::linux::{cgroup, sys};
 use serde::Serialize;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// What this machine can enforce, and who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Host {
-    /// Effective user id of the caller.
+    /// User id on the host that actions have: the caller's, or for root that of the workspace's owner.
     pub uid: u32,
-    /// Effective group id of the caller.
+    /// Group id on the host that actions have.
     pub gid: u32,
     /// Landlock's ABI version; 0 when there is none.
     pub landlock: u32,
@@ -29,6 +32,35 @@ impl Host {
             Some(host) if (host.uid, host.gid) == (uid, gid) => host.clone(),
             _ => known.insert(Host::probe()).clone(),
         }
+    }
+
+    /// The same host as the owner of a workspace sees it, when root asks: what the owner may write there actions may
+    /// write, and nothing in the sandbox is root's. It stays root where the owner cannot get to the workspace.
+    pub(crate) fn for_workspace(self, workspace: &Workspace) -> Host {
+        let owner = std::fs::metadata(&workspace.lower).map(|m| (m.uid(), m.gid()));
+        let Ok((uid, gid)) = owner else { return self };
+        if self.uid != 0 || uid == 0 {
+            return self;
+        }
+        let host = Host { uid, gid, ..self.clone() };
+        let all = std::iter::once(&workspace.lower).chain(&workspace.objects);
+        if all.into_iter().all(|path| host.may_reach(path)) { host } else { self }
+    }
+
+    /// Whether the user may enter a directory and all that lead to it.
+    pub(crate) fn may_reach(&self, path: &Path) -> bool {
+        const ENTER: u32 = 0o111;
+        self.uid == 0
+            || path.ancestors().all(|dir| {
+                std::fs::metadata(dir).is_ok_and(|m| {
+                    let whose = match (m.uid() == self.uid, m.gid() == self.gid) {
+                        (true, _) => 0o100,
+                        (false, true) => 0o010,
+                        (false, false) => 0o001,
+                    };
+                    m.mode() & ENTER & whose != 0
+                })
+            })
     }
 
     /// Looks at this machine. Takes some ten microseconds; runs nothing.

@@ -54,9 +54,12 @@ impl Sandbox {
     pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
         let mut timings = Timings::start();
         let workspace = canonical(workspace.into())?;
-        let host = Host::known();
+        let host = Host::known().for_workspace(&workspace);
         timings.end("look at the host");
-        let view = view_of(policy, &workspace.lower);
+        let mut view = view_of(policy, &workspace.lower);
+        if view.tree.as_ref().is_some_and(|tree| !host.may_reach(&tree.root)) {
+            view = Arc::new(View::resolve(policy));
+        }
         timings.end("look the view up");
         let plan = Plan::compile(policy, &host, &view, &workspace)?;
         timings.end("plan");

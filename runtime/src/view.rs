@@ -60,7 +60,7 @@ impl View {
             }
         }
         for name in &policy.commands {
-            match find_program(&policy.path, name) {
+            match find_program(&policy.path, name).or_else(|| find_program(&policy.path, other_name(name)?)) {
                 Some(host) => finder.program(&Path::new(PATH).join(name), &host, 0),
                 // A builtin of bash needs no file.
                 None if BUILTINS.contains(&name.as_str()) => {}
@@ -89,6 +89,12 @@ impl View {
             self.data.iter().chain(&self.libraries).map(|(at, from)| (at.as_path(), from.as_path(), false));
         read.chain(exec)
     }
+}
+
+/// What a host without a program of this name calls it: agents type `python`, Debian has `python3`.
+fn other_name(name: &str) -> Option<&'static str> {
+    const OTHERS: [(&str, &str); 3] = [("python", "python3"), ("pip", "pip3"), ("nodejs", "node")];
+    OTHERS.iter().find(|(asked, _)| *asked == name).map(|(_, other)| *other)
 }
 
 /// Names that bash answers itself.

@@ -1,6 +1,7 @@
 //! Starts process 1 of a sandbox: one clone into fresh namespaces that shares the caller's memory until exec, so nothing
 //! is copied, whatever the caller's size, and nothing of the caller runs inside.
 
+use super::identity::Borrowed;
 use crate::plan::UID;
 use crate::{Error, Host};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
@@ -80,6 +81,10 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) 
         stage: "clone",
         errno: 0,
     };
+    let ours = rustix::process::geteuid().as_raw();
+    // Mapping a user takes being that user.
+    let borrowed = (host.uid != ours).then(|| Borrowed::take(host.uid, host.gid)).transpose();
+    let borrowed = borrowed.map_err(|e| Error::system("the identity of the workspace's owner", e))?;
     let mut stack = vec![0u8; STACK];
     let mut pidfd: c_int = -1;
     let flags = NAMESPACES | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
@@ -107,6 +112,7 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) 
         }
         pid
     };
+    drop(borrowed);
     // SAFETY: the kernel stored a fresh descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     let init = Init { pidfd, pid: Pid::from_raw(pid).map_or(0, |p| p.as_raw_nonzero().get() as u32) };
@@ -147,6 +153,13 @@ fn prepare_and_exec(child: &Child) -> Result<(), (&'static str, c_int)> {
     write(c"/proc/self/setgroups", b"deny").map_err(|e| ("deny setgroups", e))?;
     write(c"/proc/self/uid_map", &child.uid_map).map_err(|e| ("map the user", e))?;
     write(c"/proc/self/gid_map", &child.gid_map).map_err(|e| ("map the group", e))?;
+    // Root is still the real user of a borrowed identity. For all others this changes nothing.
+    // SAFETY: these calls take numbers.
+    unsafe {
+        let id = libc::c_long::from(UID);
+        check(libc::syscall(libc::SYS_setresgid, id, id, id) as c_int).map_err(|e| ("take the group", e))?;
+        check(libc::syscall(libc::SYS_setresuid, id, id, id) as c_int).map_err(|e| ("take the user", e))?;
+    }
     keep_capabilities().map_err(|e| ("keep capabilities for set-up", e))?;
     let mut aside = [0; 4];
     for (to, from) in aside.iter_mut().zip(child.fds) {

@@ -1,7 +1,8 @@
-//! The native walls of Linux. [`sys`] and [`enter`] hold all unsafe code of the library.
+//! The native walls of Linux. [`sys`], [`enter`] and [`identity`] hold all unsafe code of the library.
 
 pub(crate) mod cgroup;
 pub(crate) mod enter;
+pub(crate) mod identity;
 pub(crate) mod landlock;
 pub(crate) mod seccomp;
 pub(crate) mod sys;
