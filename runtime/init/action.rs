@@ -16,6 +16,8 @@ const STACK: usize = 16 << 10;
 /// An action's child as the parent sees it: what to start, and why that failed.
 struct Child {
     start: Start,
+    /// Stdout is to be its controlling terminal.
+    terminal: bool,
     /// Set by the child when no program could be started.
     errno: u32,
 }
@@ -94,7 +96,7 @@ impl Server {
         }
         // A held bash that this action does not become must not be seen by it. Without one, nothing is there to kill.
         sweep();
-        let mut child = Child { start: Start::new(fds), errno: 0 };
+        let mut child = Child { start: Start::new(fds), terminal: flags & RUN_TERMINAL != 0, errno: 0 };
         let started = self.spawn(&mut child);
         // The child has its own copies; ours would keep the pipes open.
         fds.iter().for_each(|fd| close(*fd));
@@ -124,6 +126,12 @@ extern "C" fn become_action(arg: *mut u8) -> ! {
     syscall!(SETSID);
     if let Err(e) = child.start.place() {
         fail(child, e);
+    }
+    if child.terminal {
+        const TIOCSCTTY: u32 = 0x540e;
+        if let Err(e) = check(syscall!(IOCTL, 1, TIOCSCTTY, 0)) {
+            fail(child, e as u32);
+        }
     }
     child.start.close_others();
     unblock_signals();

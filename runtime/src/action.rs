@@ -33,6 +33,8 @@ pub struct Action {
 pub(crate) enum What {
     Script(OsString),
     Program(Vec<OsString>),
+    /// A bash that reads its commands from stdin, with the terminal that is its stdout.
+    Interactive,
 }
 
 /// What an action reads.
@@ -56,6 +58,11 @@ impl Action {
     /// A program by name or path, with its arguments.
     pub fn program<S: AsRef<OsStr>>(argv: impl IntoIterator<Item = S>) -> Action {
         Action::new(What::Program(argv.into_iter().map(|s| s.as_ref().to_os_string()).collect()))
+    }
+
+    /// The bash of a [`Session`](crate::Session).
+    pub(crate) fn interactive() -> Action {
+        Action::new(What::Interactive)
     }
 
     fn new(what: What) -> Action {
@@ -125,14 +132,14 @@ impl Action {
     pub fn script(&self) -> Option<&OsStr> {
         match &self.what {
             What::Script(text) => Some(text),
-            What::Program(_) => None,
+            What::Program(_) | What::Interactive => None,
         }
     }
 
     /// The program and its arguments; nothing for a script.
     pub fn arguments(&self) -> impl Iterator<Item = &OsStr> {
         let argv: &[OsString] = match &self.what {
-            What::Script(_) => &[],
+            What::Script(_) | What::Interactive => &[],
             What::Program(argv) => argv,
         };
         argv.iter().map(OsString::as_os_str)
@@ -141,7 +148,7 @@ impl Action {
     /// The program's name, when it is one: `bash` for a script.
     pub fn program_name(&self) -> &OsStr {
         match &self.what {
-            What::Script(_) => OsStr::new("bash"),
+            What::Script(_) | What::Interactive => OsStr::new("bash"),
             What::Program(argv) => argv.first().map_or(OsStr::from_bytes(b""), |s| s.as_os_str()),
         }
     }

@@ -40,6 +40,9 @@ pub enum Error {
     /// The sandbox died under us: process 1 is gone.
     #[error("the sandbox is gone: {0}")]
     Gone(String),
+    /// A session is asked for what it cannot do now.
+    #[error("{0}")]
+    Session(String),
     /// A system call of ours failed.
     #[error("{what}: {source}")]
     System {

@@ -1,5 +1,6 @@
 //! A live confinement: one set of walls around one workspace, for many actions, one after the other.
 
+mod live;
 mod payload;
 mod run;
 mod wire_talk;

@@ -63,6 +63,8 @@ pub const MSG_RUN: u32 = 2;
 pub const RUN_SCRIPT: u32 = 1;
 /// A bash is to be held for the action after this one.
 pub const RUN_AHEAD: u32 = 2;
+/// Stdout is a terminal, which becomes the action's controlling one.
+pub const RUN_TERMINAL: u32 = 4;
 /// Library to process 1: u32 signal for every process of the action.
 pub const MSG_KILL: u32 = 3;
 /// Process 1 to library: u32 count of failed optional steps, then their u32 indexes. Descriptors: those of OP_SENDDIR.

@@ -25,6 +25,10 @@ pub(super) fn encode(action: &Action, plan: &Plan) -> io::Result<(Vec<u8>, Optio
             };
             (vec![format!("{SHELLS}/bash").into()], vec!["bash".into(), "-c".into(), script])
         }
+        What::Interactive => {
+            let argv = ["bash", "--norc", "--noprofile", "--noediting", "-i", "-s"];
+            (vec![format!("{SHELLS}/bash").into()], argv.map(OsString::from).to_vec())
+        }
         What::Program(argv) => {
             let name = argv.first().ok_or_else(|| invalid("expected a program, found an empty command"))?;
             let programs = if name.as_bytes().contains(&b'/') {

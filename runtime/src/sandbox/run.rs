@@ -29,13 +29,9 @@ type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]);
 pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Result<Observation, Error> {
     let (payload, script) =
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
-    // No action without the limits of its group.
-    sandbox.moving.take().map_or(Ok(()), |mut moving| moving.arrive())?;
+    sandbox.arrive()?;
     let started = Instant::now();
-    if let Some(cgroup) = &sandbox.cgroup {
-        // What earlier actions left in the writable areas is memory too, but not this action's.
-        cgroup.allow(sandbox.policy.limits.memory.0 + sandbox.areas.iter().map(used).sum::<u64>())?;
-    }
+    sandbox.allow_memory()?;
     let mut streams = Streams::open(sandbox, action, &payload, script)?;
     let end = streams.serve(sandbox, action, started, seen)?;
     let wall = started.elapsed();
@@ -262,9 +258,7 @@ fn observe(
     wall: Duration,
 ) -> Observation {
     let [stdout, mut stderr] = streams.outputs;
-    let before = sandbox.counts;
-    sandbox.counts = sandbox.cgroup.as_ref().map_or((0, 0), |c| c.counts());
-    let (killed_for_memory, refused_forks) = (sandbox.counts.0 > before.0, sandbox.counts.1 > before.1);
+    let fired = sandbox.fired();
     let mut limits_hit = Vec::new();
     let mut hit = |fired: bool, name: &str| {
         if fired {
@@ -272,10 +266,10 @@ fn observe(
         }
     };
     hit(end.stop == Some(Stop::Time), "time");
-    hit(killed_for_memory, "memory");
-    hit(refused_forks, "processes");
+    hit(fired.memory, "memory");
+    hit(fired.processes, "processes");
     hit(stdout.omitted() + stderr.omitted() > 0, "output");
-    hit(sandbox.areas.iter().any(is_full), "workspace");
+    hit(fired.workspace, "workspace");
     let status = end.done.status;
     let (signal, code) = (status & 0x7f, (status >> 8) & 0xff);
     let (mut outcome, mut exit_code) =
@@ -286,7 +280,7 @@ fn observe(
         (outcome, exit_code) = (Outcome::TimedOut, 124);
     } else if end.stop == Some(Stop::Output) {
         (outcome, exit_code) = (Outcome::OutputLimit, 137);
-    } else if killed_for_memory {
+    } else if fired.memory {
         outcome = Outcome::OutOfMemory;
     }
     let cpu = end.done.cpu.saturating_sub(sandbox.cpu_before);
@@ -320,14 +314,4 @@ fn exec_failure(action: &Action, errno: u32, stderr: &mut Output) -> i32 {
     };
     stderr.push(text.as_bytes());
     code
-}
-
-/// Bytes in a writable area.
-fn used(dir: &OwnedFd) -> u64 {
-    rustix::fs::fstatvfs(dir).map_or(0, |s| s.f_blocks.saturating_sub(s.f_bfree) * s.f_frsize)
-}
-
-/// Whether the writable area has no room left.
-fn is_full(dir: &OwnedFd) -> bool {
-    rustix::fs::fstatvfs(dir).is_ok_and(|s| s.f_bavail == 0 || s.f_ffree == 0)
 }

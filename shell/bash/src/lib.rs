@@ -8,8 +8,10 @@
 
 mod judge;
 mod script;
+mod session;
 mod shell;
 
 pub use judge::{Verdict, judge, outside};
 pub use script::{Call, Script, Unread};
+pub use session::LiveShell;
 pub use shell::Shell;

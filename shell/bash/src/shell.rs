@@ -3,7 +3,7 @@
 use crate::judge::{Verdict, judge, judge_calls, not_allowed, outside};
 use crate::script::Call;
 use sbx_runtime::{
-    Action, Changes, Denied, Error, Observation, Outcome, Output, Policy, Sandbox, Stream, Workspace,
+    Action, Changes, Denied, Error, Observation, Outcome, Output, Plan, Policy, Sandbox, Stream, Workspace,
 };
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl Shell {
             }
         };
         if let Verdict::Refused { rule, because, command } = verdict {
-            let observation = self.refusal(&rule, &because, &command);
+            let observation = refusal(self.sandbox.plan(), &rule, &because, &command);
             seen(Stream::Stderr, observation.stderr.text().as_bytes());
             return Ok(observation);
         }
@@ -87,29 +87,6 @@ impl Shell {
         &mut self.sandbox
     }
 
-    fn refusal(&self, rule: &str, because: &str, command: &str) -> Observation {
-        const REFUSED: i32 = 126;
-        let plan = self.sandbox.plan();
-        Observation {
-            outcome: Outcome::Refused,
-            exit_code: REFUSED,
-            stdout: Output::default(),
-            stderr: Output::whole(format!("sbx: refused: {command}\n{because}\n")),
-            wall: Duration::ZERO,
-            cpu: Duration::ZERO,
-            max_rss_bytes: 0,
-            limits_hit: Vec::new(),
-            denied: vec![Denied {
-                what: command.into(),
-                rule: format!("refuse: {rule}"),
-                hint: because.into(),
-            }],
-            enforced: plan.enforced.clone(),
-            missing: plan.missing.clone(),
-            killed: 0,
-        }
-    }
-
     /// Programs that the policy keeps out and that the action asked for, as its stderr shows.
     fn not_found(&self, action: &Action, script: Option<&str>, seen: &Observation) -> Vec<Denied> {
         const NOT_FOUND: i32 = 127;
@@ -127,5 +104,24 @@ impl Shell {
         // With its stderr redirected the status alone tells.
         denied.retain(|d| seen.exit_code == NOT_FOUND || stderr.contains(&d.what));
         denied
+    }
+}
+
+/// What the agent reads of a refused script.
+pub(crate) fn refusal(plan: &Plan, rule: &str, because: &str, command: &str) -> Observation {
+    const REFUSED: i32 = 126;
+    Observation {
+        outcome: Outcome::Refused,
+        exit_code: REFUSED,
+        stdout: Output::default(),
+        stderr: Output::whole(format!("sbx: refused: {command}\n{because}\n")),
+        wall: Duration::ZERO,
+        cpu: Duration::ZERO,
+        max_rss_bytes: 0,
+        limits_hit: Vec::new(),
+        denied: vec![Denied { what: command.into(), rule: format!("refuse: {rule}"), hint: because.into() }],
+        enforced: plan.enforced.clone(),
+        missing: plan.missing.clone(),
+        killed: 0,
     }
 }

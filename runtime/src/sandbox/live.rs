@@ -1,0 +1,106 @@
+//! What an action and a persistent bash need of their sandbox alike.
+
+use super::{Sandbox, payload};
+use crate::linux::sys;
+use crate::linux::wire::RUN_TERMINAL;
+use crate::{Action, Error};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Time in which the kernel must have killed everything; then the sandbox itself is killed.
+const PATIENCE: Timespec = Timespec { tv_sec: 15, tv_nsec: 0 };
+const SIGKILL: u32 = 9;
+
+/// Limits that fired since they were looked at last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fired {
+    pub memory: bool,
+    pub processes: bool,
+    pub workspace: bool,
+}
+
+impl Fired {
+    /// Their names in an observation.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = [(self.memory, "memory"), (self.processes, "processes"), (self.workspace, "workspace")];
+        all.into_iter().filter(|(fired, _)| *fired).map(|(_, name)| name)
+    }
+}
+
+impl Sandbox {
+    /// No action without the limits of its group.
+    pub(super) fn arrive(&mut self) -> Result<(), Error> {
+        self.moving.take().map_or(Ok(()), |mut moving| moving.arrive())
+    }
+
+    /// Sets the memory limit: what is in the writable areas is memory too, but not the next action's.
+    pub(crate) fn allow_memory(&self) -> Result<(), Error> {
+        self.cgroup.as_ref().map_or(Ok(()), |cgroup| {
+            cgroup.allow(self.policy.limits.memory.0 + self.areas.iter().map(used).sum::<u64>())
+        })
+    }
+
+    /// Starts an action whose descriptors are all the caller's, on a terminal, and does not wait for it.
+    pub(crate) fn begin(&mut self, action: &Action) -> Result<(), Error> {
+        let system = |e| Error::system("the action's arguments", e);
+        let (payload, _) = payload::encode(action, &self.plan).map_err(system)?;
+        self.arrive()?;
+        self.allow_memory()?;
+        let payload = sys::sealed_file(&payload).map_err(system)?;
+        let (crate::Stdin::Descriptor(stdin), Some(stdout), Some(stderr)) =
+            (&action.stdin, &action.stdout, &action.stderr)
+        else {
+            return Err(Error::Session("expected descriptors for all three streams".into()));
+        };
+        self.control.start(RUN_TERMINAL, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), payload.as_fd()])
+    }
+
+    /// Readable when the action that was begun has ended.
+    pub(crate) fn control_fd(&self) -> BorrowedFd<'_> {
+        self.control.fd()
+    }
+
+    /// The wait status of the action that was begun.
+    pub(crate) fn ended(&self) -> Result<u32, Error> {
+        self.control.done()?.map(|done| done.status).ok_or_else(|| Error::Gone("process 1 ended".into()))
+    }
+
+    /// Kills all that was begun, and waits for its end.
+    pub(crate) fn kill_all(&mut self) -> Result<(), Error> {
+        self.control.signal(SIGKILL)?;
+        let control = self.control.fd();
+        let mut fds = [PollFd::from_borrowed_fd(control, PollFlags::IN)];
+        loop {
+            match poll(&mut fds, Some(&PATIENCE)) {
+                Ok(0) => {
+                    self.init.kill();
+                    return Err(Error::Gone("a process did not die".into()));
+                }
+                Ok(_) => return self.ended().map(drop),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(Error::system("waiting for the end", e)),
+            }
+        }
+    }
+
+    /// Which limits fired since they were looked at last.
+    pub(crate) fn fired(&mut self) -> Fired {
+        let before = self.counts;
+        self.counts = self.cgroup.as_ref().map_or((0, 0), |c| c.counts());
+        Fired {
+            memory: self.counts.0 > before.0,
+            processes: self.counts.1 > before.1,
+            workspace: self.areas.iter().any(is_full),
+        }
+    }
+}
+
+/// Bytes in a writable area.
+fn used(dir: &OwnedFd) -> u64 {
+    rustix::fs::fstatvfs(dir).map_or(0, |s| s.f_blocks.saturating_sub(s.f_bfree) * s.f_frsize)
+}
+
+/// Whether the writable area has no room left.
+fn is_full(dir: &OwnedFd) -> bool {
+    rustix::fs::fstatvfs(dir).is_ok_and(|s| s.f_bavail == 0 || s.f_ffree == 0)
+}
