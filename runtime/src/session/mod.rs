@@ -237,20 +237,29 @@ impl Session {
         if stdout.omitted() > 0 {
             limits_hit.push("output".into());
         }
-        let plan = self.sandbox.plan();
+        let out_of_memory = fired.memory && outcome == Outcome::Signaled;
         Observation {
-            outcome: if fired.memory && outcome == Outcome::Signaled {
-                Outcome::OutOfMemory
-            } else {
-                outcome
-            },
+            outcome: if out_of_memory { Outcome::OutOfMemory } else { outcome },
             exit_code,
             stdout,
-            stderr: Output::default(),
             wall: self.started.elapsed(),
+            limits_hit,
+            ..self.observe_nothing()
+        }
+    }
+
+    /// An observation of nothing that ran: for callers who answer in a session's place.
+    pub fn observe_nothing(&self) -> Observation {
+        let plan = self.sandbox.plan();
+        Observation {
+            outcome: Outcome::Exited,
+            exit_code: 0,
+            stdout: Output::default(),
+            stderr: Output::default(),
+            wall: Duration::ZERO,
             cpu: Duration::ZERO,
             max_rss_bytes: 0,
-            limits_hit,
+            limits_hit: Vec::new(),
             denied: Vec::new(),
             enforced: plan.enforced.clone(),
             missing: plan.missing.clone(),

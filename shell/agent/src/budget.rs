@@ -42,6 +42,11 @@ impl Budget {
         self.known = usage.prompt_tokens + usage.completion_tokens;
         self.counted = messages.len();
     }
+
+    /// Messages that were counted are gone: all is estimated until the server counts again.
+    pub(crate) fn forget(&mut self) {
+        (self.known, self.counted) = (0, 0);
+    }
 }
 
 /// Tokens of messages by the length of their JSON, written as Python's `json.dumps` does: a character outside ASCII

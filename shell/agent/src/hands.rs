@@ -1,16 +1,59 @@
 //! The sandbox of a rollout, lent to a blocking thread for each action: actions block, conversations do not.
 
+mod files;
+mod terminal;
+
 use crate::Error;
 use crate::checkout::Checkout;
+use crate::editor::{Edit, Editor};
+use crate::harness::{Harness, Input};
 use crate::rollout::Shared;
-use sbx_bash::Shell;
-use sbx_runtime::{Action, Observation};
+use files::InSandbox;
+use sbx_bash::{LiveShell, Shell};
+use sbx_runtime::{Action, Changes, Observation, Policy};
 use std::sync::Arc;
+use std::time::Duration;
+use terminal::Terminal;
 
 /// The sandbox of a rollout.
 pub(crate) struct Hands {
     /// Away while a thread has it, and gone when that thread failed.
-    shell: Option<Shell>,
+    hand: Option<Hand>,
+}
+
+/// What acts, and what remembers between two actions.
+struct Hand {
+    shell: Kind,
+    editor: Option<Editor>,
+}
+
+enum Kind {
+    /// A bash for each action.
+    Each(Box<Shell>),
+    /// One bash for all, on a terminal.
+    One(Box<Terminal>),
+}
+
+impl Hand {
+    fn open(harness: &dyn Harness, policy: &Policy, checkout: &Checkout) -> Result<Hand, sbx_runtime::Error> {
+        let workspace = checkout.workspace(harness.workspace());
+        let editor = harness.editor().map(Editor::new);
+        let shell = if harness.keeps_shell() {
+            let env = harness.environment(harness.workspace());
+            let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            Kind::One(Box::new(Terminal::new(LiveShell::open(policy, workspace, &env)?)))
+        } else {
+            Kind::Each(Box::new(Shell::open(policy, workspace)?))
+        };
+        Ok(Hand { shell, editor })
+    }
+
+    fn changes(&self) -> Result<Changes, sbx_runtime::Error> {
+        match &self.shell {
+            Kind::Each(shell) => shell.changes(),
+            Kind::One(terminal) => terminal.changes(),
+        }
+    }
 }
 
 impl Hands {
@@ -20,37 +63,87 @@ impl Hands {
     /// As [`Shell::open`].
     pub(crate) async fn open(shared: &Arc<Shared>, checkout: Checkout) -> Result<Hands, Error> {
         let shared = shared.clone();
-        let opened =
-            blocking(move || Shell::open(&shared.policy, checkout.workspace(shared.harness.workspace())))
-                .await;
-        Ok(Hands { shell: Some(opened.map_err(Error::GivenUp)??) })
+        let opened = blocking(move || Hand::open(shared.harness.as_ref(), &shared.policy, &checkout)).await;
+        Ok(Hands { hand: Some(opened.map_err(Error::GivenUp)??) })
     }
 
     /// Walls that stand, and walls that are missing.
     pub(crate) fn walls(&mut self) -> (Vec<String>, Vec<String>) {
-        let plan = self.shell.as_mut().map(|shell| shell.sandbox().plan());
-        plan.map_or_else(Default::default, |plan| (plan.enforced.clone(), plan.missing.clone()))
+        let plan = match self.hand.as_mut().map(|hand| &mut hand.shell) {
+            Some(Kind::Each(shell)) => shell.sandbox().plan(),
+            Some(Kind::One(terminal)) => terminal.shell().session().sandbox().plan(),
+            None => return Default::default(),
+        };
+        (plan.enforced.clone(), plan.missing.clone())
     }
 
     pub(crate) async fn act(&mut self, shared: &Arc<Shared>, script: String) -> Result<Observation, String> {
         let shared = shared.clone();
-        self.lend(move |shell| {
-            let mut action = Action::bash(&script).time(shared.limits.action_time);
-            if shared.harness.merges_output() {
-                action = action.merged();
+        self.lend(move |hand| {
+            let time = shared.limits.action_time;
+            let seen = match &mut hand.shell {
+                Kind::Each(shell) => {
+                    let mut action = Action::bash(&script).time(time);
+                    if shared.harness.merges_output() {
+                        action = action.merged();
+                    }
+                    for (key, value) in shared.harness.environment(shared.harness.workspace()) {
+                        action = action.env(key, value);
+                    }
+                    shell.act(&action)
+                }
+                Kind::One(terminal) => terminal.shell().run_for(&script, time),
+            };
+            seen.map_err(|e| e.to_string())
+        })
+        .await
+    }
+
+    /// Types into the persistent bash, or starts a script in it; returns what was seen, the text for the model, and bash's
+    /// directory.
+    pub(crate) async fn type_in(&mut self, input: Input) -> Result<(Observation, String, String), String> {
+        self.lend(move |hand| match &mut hand.shell {
+            Kind::One(terminal) => {
+                let (seen, text) = terminal.run(&input).map_err(|e| e.to_string())?;
+                Ok((seen, text, terminal.cwd()))
             }
-            for (key, value) in shared.harness.environment(shared.harness.workspace()) {
-                action = action.env(key, value);
-            }
-            shell.act(&action).map_err(|e| e.to_string())
+            Kind::Each(_) => Err("this harness has no terminal".into()),
+        })
+        .await
+    }
+
+    /// Edits a file of the sandbox; returns what the model reads.
+    pub(crate) async fn edit(&mut self, edit: Edit) -> Result<String, String> {
+        self.lend(move |hand| {
+            let editor = hand.editor.as_mut().ok_or("this harness has no editor")?;
+            let mut files = InSandbox { shell: &mut hand.shell, broken: None };
+            let said = editor.run(&edit, &mut files);
+            files.broken.map_or(Ok(said), Err)
+        })
+        .await
+    }
+
+    /// What `bash -n` says against a script; nothing when it is well formed.
+    pub(crate) async fn syntax_error(&mut self, script: String) -> Result<Option<String>, String> {
+        if sbx_bash::Script::read(&script).is_ok() {
+            return Ok(None);
+        }
+        self.lend(move |hand| {
+            let check = Action::program(["bash", "-n", "-c", &script]).time(Duration::from_secs(20)).merged();
+            let seen = match &mut hand.shell {
+                Kind::Each(shell) => shell.act(&check).map_err(|e| e.to_string())?,
+                // The persistent bash says it itself.
+                Kind::One(_) => return Ok(None),
+            };
+            Ok((!seen.success()).then(|| seen.stdout.text()))
         })
         .await
     }
 
     /// All that the actions changed, as a git patch.
     pub(crate) async fn patch(&mut self) -> Result<String, String> {
-        self.lend(|shell| {
-            let changes = shell.changes().map_err(|e| e.to_string())?;
+        self.lend(|hand| {
+            let changes = hand.changes().map_err(|e| e.to_string())?;
             Ok(String::from_utf8_lossy(&changes.try_diff().map_err(|e| e.to_string())?).into_owned())
         })
         .await
@@ -58,15 +151,15 @@ impl Hands {
 
     async fn lend<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&mut Shell) -> Result<T, String> + Send + 'static,
+        work: impl FnOnce(&mut Hand) -> Result<T, String> + Send + 'static,
     ) -> Result<T, String> {
-        let mut shell = self.shell.take().ok_or("the sandbox is gone")?;
-        let (shell, done) = blocking(move || {
-            let done = work(&mut shell);
-            (shell, done)
+        let mut hand = self.hand.take().ok_or("the sandbox is gone")?;
+        let (hand, done) = blocking(move || {
+            let done = work(&mut hand);
+            (hand, done)
         })
         .await?;
-        self.shell = Some(shell);
+        self.hand = Some(hand);
         done
     }
 }
@@ -74,8 +167,8 @@ impl Hands {
 impl Drop for Hands {
     fn drop(&mut self) {
         // Taking a sandbox down waits for the kernel; that is no work for a thread that serves others.
-        if let (Some(shell), Ok(handle)) = (self.shell.take(), tokio::runtime::Handle::try_current()) {
-            handle.spawn_blocking(move || drop(shell));
+        if let (Some(hand), Ok(handle)) = (self.hand.take(), tokio::runtime::Handle::try_current()) {
+            handle.spawn_blocking(move || drop(hand));
         }
     }
 }

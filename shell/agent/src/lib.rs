@@ -56,6 +56,7 @@
 
 mod budget;
 mod checkout;
+mod editor;
 mod error;
 mod hands;
 pub mod harness;
@@ -69,6 +70,7 @@ mod shard;
 mod watch;
 
 pub use checkout::{Checkout, Checkouts};
+pub use editor::{Edit, Style};
 pub use error::Error;
 pub use replay::{Fate, Finding, ProgramCount, ReplayReport, judge_recording, replay};
 pub use run::{RetryFailed, RunOptions, Summary, run};

@@ -4,11 +4,12 @@ use crate::Error;
 use crate::budget::{self, Budget};
 use crate::checkout::Checkout;
 use crate::hands::Hands;
-use crate::harness::{Call, Harness, Limits, UNLIMITED};
+use crate::harness::{Act, Call, Harness, Limits, Submit, UNLIMITED};
 use crate::server::{Ask, Pool, Reply, ServerError, Usage};
-use sbx_records::{ExitStatus, Instance, ObservationCounts, PolicyStamp, Rollout};
+use sbx_records::{ExitStatus, Instance, Message, ObservationCounts, PolicyStamp, Rollout};
 use sbx_runtime::{Observation, Outcome, Policy};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -142,19 +143,22 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
     let total = context.map_or(limits.total_tokens, |n| n.min(limits.total_tokens));
     let mut budget = Budget::new(total, limits.reserve_tokens, limits.turn_tokens);
     let sticky = format!("{}/{}", record.instance_id, record.rollout);
-    let mut without_call = 0;
+    let mut state = State::default();
     for turn in 0..limits.turns {
         if shared.stop.load(Ordering::Relaxed) {
             return End::trouble("the run was stopped", Trouble::Stopped);
         }
-        let Some(max_tokens) = budget.next(&record.messages) else {
+        let sent = harness.trimmed(&record.messages);
+        // What is left out is not paid for, and the server's count is not of what is here.
+        let estimate: &[Message] = if matches!(sent, Cow::Owned(_)) { &sent } else { &record.messages };
+        let Some(max_tokens) = budget.next(estimate) else {
             return End::new(ExitStatus::Incomplete, format!("token budget of {total} used"));
         };
         let seed = shared.seed.map(|seed| derive(seed, &record.instance_id, record.rollout, turn));
         let max_tokens = (limits.turn_tokens != UNLIMITED).then_some(max_tokens);
         let (tools, more) = (shared.tools.as_ref(), &shared.request);
         let ask = Ask { max_tokens, temperature: shared.temperature, seed, tools, more };
-        let reply = match shared.servers.chat(&sticky, &record.messages, ask).await {
+        let reply = match shared.servers.chat(&sticky, &sent, ask).await {
             Ok(reply) => reply,
             Err(e @ ServerError::ContextOverflow { .. }) => {
                 return End::new(ExitStatus::Incomplete, e.to_string());
@@ -169,15 +173,32 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
         let _ = order.turns.send(heard);
         let calls = record.messages.last().map(|reply| harness.calls(reply)).unwrap_or_default();
         if calls.is_empty() {
-            without_call += 1;
-            if let Some(end) = answer_no_call(harness, &finish, without_call, record) {
+            state.without_call += 1;
+            if let Some(end) = answer_no_call(harness, &finish, &mut state, record) {
                 return end;
             }
             continue;
         }
-        without_call = 0;
+        match state.refusal(shared, &calls, hands).await {
+            Err(why) => return End::sandbox("sandbox", why),
+            Ok(Some(text)) => {
+                state.without_call += 1;
+                let answer = calls[0].answer(&text);
+                state.failed_from.get_or_insert(record.messages.len() - 1);
+                record.messages.push(answer);
+                continue;
+            }
+            Ok(None) => {}
+        }
+        state.without_call = 0;
+        if let Some(from) = state.failed_from.take() {
+            // The exchanges that failed are not part of the conversation.
+            let last = record.messages.len() - 1;
+            record.messages.drain(from..last);
+            budget.forget();
+        }
         for call in calls {
-            if let Some(end) = act(shared, &call, hands, record).await {
+            if let Some(end) = act(shared, &call, hands, record, &mut state).await {
                 return end;
             }
         }
@@ -185,9 +206,50 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
     End::new(ExitStatus::Incomplete, format!("turn limit of {} reached", limits.turns))
 }
 
-fn answer_no_call(harness: &dyn Harness, finish: &str, in_a_row: u64, record: &mut Rollout) -> Option<End> {
+/// What a conversation remembers from turn to turn.
+#[derive(Default)]
+struct State {
+    /// Replies in a row without an action.
+    without_call: u64,
+    /// Where exchanges that will be forgotten begin.
+    failed_from: Option<usize>,
+    submissions: u64,
+    /// Actions in a row that timed out.
+    timeouts: u64,
+}
+
+impl State {
+    /// What the model reads instead of an observation, when the harness does not run a script.
+    async fn refusal(
+        &self,
+        shared: &Arc<Shared>,
+        calls: &[Call],
+        hands: &mut Hands,
+    ) -> Result<Option<String>, String> {
+        let harness = shared.harness.as_ref();
+        let Some(Act::Script(script)) = calls.first().map(|call| &call.act) else { return Ok(None) };
+        if let Some(text) = harness.blocks(script) {
+            return Ok(Some(text));
+        }
+        if harness.syntax_fault("").is_none() {
+            return Ok(None);
+        }
+        let said = hands.syntax_error(script.clone()).await?;
+        Ok(said.and_then(|said| harness.syntax_fault(&said)))
+    }
+}
+
+fn answer_no_call(
+    harness: &dyn Harness,
+    finish: &str,
+    state: &mut State,
+    record: &mut Rollout,
+) -> Option<End> {
     let reply = record.messages.last()?;
-    let answer = harness.no_call(reply, finish, in_a_row);
+    let answer = harness.no_call(reply, finish, state.without_call);
+    if answer.is_passing {
+        state.failed_from.get_or_insert(record.messages.len() - 1);
+    }
     if !answer.keeps_reply {
         record.messages.pop();
     }
@@ -195,21 +257,67 @@ fn answer_no_call(harness: &dyn Harness, finish: &str, in_a_row: u64, record: &m
     answer.end.map(|(status, detail)| End::new(status, detail))
 }
 
-/// Runs an action and takes its observation into the record; returns the end, when it is one.
-async fn act(shared: &Arc<Shared>, call: &Call, hands: &mut Hands, record: &mut Rollout) -> Option<End> {
-    let seen = match hands.act(shared, call.script.clone()).await {
-        Ok(seen) => seen,
-        Err(why) => return Some(End::sandbox("sandbox", why)),
+/// Does what a call asks for and takes what is seen of it into the record; returns the end, when it is one.
+async fn act(
+    shared: &Arc<Shared>,
+    call: &Call,
+    hands: &mut Hands,
+    record: &mut Rollout,
+    state: &mut State,
+) -> Option<End> {
+    let harness = shared.harness.as_ref();
+    let message = match &call.act {
+        Act::Script(script) => {
+            let seen = match hands.act(shared, script.clone()).await {
+                Ok(seen) => seen,
+                Err(why) => return Some(End::sandbox("sandbox", why)),
+            };
+            count(&mut record.observations, &seen);
+            let observation = harness.observation(call, &seen);
+            if let Some(submission) = harness.submission(&seen) {
+                return Some(submitted(record, submission, observation));
+            }
+            state.timeouts = if seen.outcome == Outcome::TimedOut { state.timeouts + 1 } else { 0 };
+            observation
+        }
+        Act::Type(input) => match hands.type_in(input.clone()).await {
+            Ok((seen, text, cwd)) => {
+                count(&mut record.observations, &seen);
+                harness.said(call, &cwd, &text)
+            }
+            Err(why) => return Some(End::sandbox("sandbox", why)),
+        },
+        Act::Edit(edit) => match hands.edit(edit.clone()).await {
+            Ok(text) => {
+                record.observations.total += 1;
+                harness.said(call, "", &text)
+            }
+            Err(why) => return Some(End::sandbox("editor", why)),
+        },
+        Act::Say(text) => harness.said(call, "", text),
+        Act::Submit(_) => {
+            let patch = match hands.patch().await {
+                Ok(patch) => patch,
+                Err(why) => return Some(End::sandbox("patch", why)),
+            };
+            state.submissions += 1;
+            match harness.submit(call, &patch, state.submissions - 1) {
+                Submit::Review(message) => message,
+                Submit::Done { submission, observation } => {
+                    return Some(submitted(record, submission, observation));
+                }
+            }
+        }
     };
-    count(&mut record.observations, &seen);
-    let observation = shared.harness.observation(call, &seen);
-    let Some(submission) = shared.harness.submission(&seen) else {
-        record.messages.push(observation);
-        return None;
-    };
+    record.messages.push(message);
+    (state.timeouts >= harness.most_timeouts())
+        .then(|| End::new(ExitStatus::Incomplete, "exit_command_timeout"))
+}
+
+fn submitted(record: &mut Rollout, submission: String, observation: Message) -> End {
     record.submission = submission;
     record.final_observation = Some(observation.content);
-    Some(End::new(ExitStatus::Submitted, "Submitted"))
+    End::new(ExitStatus::Submitted, "Submitted")
 }
 
 /// Takes a reply into the record; returns why it ended.

@@ -123,8 +123,11 @@ impl Speaker {
         let text = self.counts(|counts| self.script.next(body, &mut counts.conversations).to_string());
         let (prompt, completion) = (prompt_tokens(body), (text.len() as u64).div_ceil(BYTES_PER_TOKEN));
         let mut message = json!({"role": "assistant", "content": text});
-        let calls =
-            if body["tools"].is_array() { tool_calls(&text, script::said(body).len()) } else { Vec::new() };
+        let calls = if body["tools"].is_array() {
+            tool_calls(&text, script::said(body).len(), &body["tools"])
+        } else {
+            Vec::new()
+        };
         let finish = if calls.is_empty() { "stop" } else { "tool_calls" };
         if !calls.is_empty() {
             message["tool_calls"] = calls.into();
@@ -139,15 +142,24 @@ impl Speaker {
     }
 }
 
-/// The bash blocks of a reply as calls of `bash`: the same script speaks to harnesses of both kinds.
-fn tool_calls(text: &str, turn: usize) -> Vec<Value> {
-    let blocks = text.split("```bash\n").skip(1).filter_map(|rest| rest.split("\n```").next());
-    let call = |(at, script): (usize, &str)| {
-        let arguments = json!({"command": script}).to_string();
-        let function = json!({"name": "bash", "arguments": arguments});
-        json!({"id": format!("call_{turn}_{at}"), "type": "function", "function": function})
-    };
-    blocks.enumerate().map(call).collect()
+/// The `bash` blocks of a reply as calls of the request's shell, and its `call` blocks, `{"name": …, "arguments": {…}}`, as
+/// they are: the same script speaks to harnesses of all kinds.
+fn tool_calls(text: &str, turn: usize, tools: &Value) -> Vec<Value> {
+    let names = || tools.as_array().into_iter().flatten().filter_map(|t| t["function"]["name"].as_str());
+    let shell = names().find(|name| name.contains("bash")).unwrap_or("bash");
+    let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    let functions = blocks.filter_map(|(kind, body)| match kind.trim() {
+        "bash" => Some(
+            json!({"name": shell, "arguments": json!({"command": body.trim_end_matches('\n')}).to_string()}),
+        ),
+        "call" => {
+            let call: Value = serde_json::from_str(body).ok()?;
+            Some(json!({"name": call["name"], "arguments": call["arguments"].to_string()}))
+        }
+        _ => None,
+    });
+    let call = |(at, function): (usize, Value)| json!({"id": format!("call_{turn}_{at}"), "type": "function", "function": function});
+    functions.enumerate().map(call).collect()
 }
 
 fn prompt_tokens(body: &Value) -> u64 {

@@ -2,7 +2,7 @@
 
 use crate::judge::{Verdict, judge, outside};
 use crate::shell::refusal;
-use sbx_runtime::{Error, Observation, Policy, Session, Workspace};
+use sbx_runtime::{Changes, Error, Observation, Policy, Session, Workspace};
 use std::time::Duration;
 
 const NOT_FOUND: i32 = 127;
@@ -74,6 +74,19 @@ impl LiveShell {
             seen.denied.retain(|d| seen.exit_code == NOT_FOUND || text.contains(&d.what));
         }
         seen
+    }
+
+    /// Whether a script runs.
+    pub fn is_busy(&self) -> bool {
+        self.session.is_busy()
+    }
+
+    /// What the scripts changed so far.
+    ///
+    /// # Errors
+    /// As [`Session::changes`].
+    pub fn changes(&self) -> Result<Changes, Error> {
+        self.session.changes()
     }
 
     /// Bash itself, for callers that type, interrupt and wait, or read and write files.

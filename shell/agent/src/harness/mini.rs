@@ -8,7 +8,7 @@ mod output;
 
 pub(crate) use config::MAX_BYTES;
 
-use super::{Call, Harness, Limits, NoCall, UNLIMITED};
+use super::{Act, Call, Harness, Limits, NoCall, UNLIMITED};
 use config::{Config, Generation};
 use minijinja::{Environment, UndefinedBehavior};
 use sbx_records::{ExitStatus, Instance, Message};
@@ -126,7 +126,7 @@ impl Harness for Mini {
         }
         let mut actions = self.in_text(&reply.content);
         match (actions.pop(), actions.is_empty()) {
-            (Some(script), true) => vec![Call { script, id: None }],
+            (Some(script), true) => vec![Call::script(script)],
             _ => Vec::new(),
         }
     }
@@ -150,6 +150,7 @@ impl Harness for Mini {
             end,
             // v2 finds the fault before it takes the reply.
             keeps_reply: self.generation == Generation::One,
+            is_passing: false,
         }
     }
 
@@ -159,7 +160,7 @@ impl Harness for Mini {
         let seconds = self.config.action_seconds;
         let content = match (self.generation, timed_out) {
             (Generation::One, true) => {
-                let values = json!({"action": {"action": call.script}, "output": output});
+                let values = json!({"action": {"action": call.text()}, "output": output});
                 self.render(&self.config.timeout, values)
             }
             (Generation::One, false) => {
@@ -167,7 +168,7 @@ impl Harness for Mini {
                 self.render(&self.config.observation, values)
             }
             (Generation::Two, _) => {
-                let script = &call.script;
+                let script = call.text();
                 let why = format!("Command '{script}' timed out after {seconds} seconds");
                 let why = if timed_out {
                     format!("An error occurred while executing the command: {why}")
@@ -179,10 +180,7 @@ impl Harness for Mini {
                 self.render(&self.config.observation, values)
             }
         };
-        match &call.id {
-            Some(id) => Message { tool_call_id: Some(id.clone()), ..Message::new("tool", content) },
-            None => Message::new("user", content),
-        }
+        call.answer(&content)
     }
 
     fn submission(&self, seen: &Observation) -> Option<String> {
@@ -236,7 +234,7 @@ fn tool_calls(reply: &Message) -> Result<Vec<Call>, String> {
             match arguments.get("command") {
                 Some(Value::String(script)) if error.is_empty() => {
                     let id = call["id"].as_str().map(str::to_string);
-                    return Ok(Call { script: script.clone(), id });
+                    return Ok(Call { act: Act::Script(script.clone()), id, tool: name.to_string() });
                 }
                 Some(_) => {}
                 None => error += "Missing 'command' argument in bash tool call.",

@@ -4,11 +4,16 @@
 //! A harness knows no server and no sandbox: it turns messages into scripts and observations into messages.
 
 mod mini;
+mod openhands;
+mod swe_agent;
 mod swe_zero;
+mod tool_call;
 
+use crate::editor::{Edit, Style};
 use sbx_records::{ExitStatus, Instance, Message};
 use sbx_runtime::{Observation, Policy};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +46,38 @@ pub trait Harness: Sync + Send {
     fn observation(&self, call: &Call, seen: &Observation) -> Message;
     /// What was submitted, when the observation ends the rollout.
     fn submission(&self, seen: &Observation) -> Option<String>;
+    /// What the model reads of the words of a tool that is no script: an editor's, a terminal's.
+    fn said(&self, call: &Call, _cwd: &str, text: &str) -> Message {
+        call.answer(text)
+    }
+    /// What follows an [`Act::Submit`]; `patch` is what the rollout has changed, `earlier` counts such acts before.
+    fn submit(&self, call: &Call, patch: &str, _earlier: u64) -> Submit {
+        Submit::Done { submission: patch.to_string(), observation: call.answer(patch) }
+    }
+    /// Whether one bash serves all actions, on a terminal, so that variables and directory stay. Default: no.
+    fn keeps_shell(&self) -> bool {
+        false
+    }
+    /// Whose editor the harness has. Default: none.
+    fn editor(&self) -> Option<Style> {
+        None
+    }
+    /// Scripts that this harness does not run, and what the model reads instead. Default: none.
+    fn blocks(&self, _script: &str) -> Option<String> {
+        None
+    }
+    /// What the model reads of a script that is not well formed, when such scripts are not run. `said` is bash's own word.
+    fn syntax_fault(&self, _said: &str) -> Option<String> {
+        None
+    }
+    /// Actions in a row that may time out; the rollout ends with the last. Default: any number.
+    fn most_timeouts(&self) -> u64 {
+        UNLIMITED
+    }
+    /// The messages as they are sent. Default: as they are.
+    fn trimmed<'a>(&self, messages: &'a [Message]) -> Cow<'a, [Message]> {
+        Cow::Borrowed(messages)
+    }
     /// Where the checkout is in the sandbox, absolute. Default: `/workspace`.
     fn workspace(&self) -> &str {
         "/workspace"
@@ -56,10 +93,76 @@ pub trait Harness: Sync + Send {
 /// An action that a reply asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// The bash script.
-    pub script: String,
+    /// What is asked for.
+    pub act: Act,
     /// The tool call that it came from; none when it came from the text.
     pub id: Option<String>,
+    /// The tool's name; empty when it came from the text.
+    pub tool: String,
+}
+
+/// What a reply asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A bash script, run to its end.
+    Script(String),
+    /// A command for a terminal, which may go on running.
+    Type(Input),
+    /// The file editor.
+    Edit(Edit),
+    /// Something that only the harness answers, with this.
+    Say(String),
+    /// The work is done, with these words.
+    Submit(String),
+}
+
+/// Something for a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// A command, or with `is_input` a line for what runs; empty to see more of its output; `C-c` and its like are keys.
+    pub command: String,
+    /// Whether it is for what runs.
+    pub is_input: bool,
+    /// How long its end is waited for; without it, as long as something is written.
+    pub time: Option<Duration>,
+}
+
+impl Call {
+    /// A script from the text of a reply.
+    pub fn script(script: impl Into<String>) -> Call {
+        Call { act: Act::Script(script.into()), id: None, tool: String::new() }
+    }
+
+    /// The script; empty when it is none.
+    pub fn text(&self) -> &str {
+        match &self.act {
+            Act::Script(script) => script,
+            Act::Type(input) => &input.command,
+            _ => "",
+        }
+    }
+
+    /// A message that answers the call: of the tool when it was a tool call, else of the user.
+    pub fn answer(&self, text: &str) -> Message {
+        match &self.id {
+            Some(id) => Message { tool_call_id: Some(id.clone()), ..Message::new("tool", text) },
+            None => Message::new("user", text),
+        }
+    }
+}
+
+/// What follows an [`Act::Submit`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Submit {
+    /// The model is asked to look again.
+    Review(Message),
+    /// The rollout has ended.
+    Done {
+        /// What was submitted.
+        submission: String,
+        /// What the model would have read.
+        observation: Message,
+    },
 }
 
 /// What follows a reply that asks for no action.
@@ -71,6 +174,8 @@ pub struct NoCall {
     pub end: Option<(ExitStatus, String)>,
     /// Whether the reply itself stays in the conversation.
     pub keeps_reply: bool,
+    /// Whether reply and answer leave the conversation when a later reply is well formed.
+    pub is_passing: bool,
 }
 
 /// Limits of a harness; [`UNLIMITED`] where there is none.
@@ -92,9 +197,11 @@ pub struct Limits {
 type Make = fn(Option<(&str, &str)>) -> Result<Arc<dyn Harness>, String>;
 
 /// Every harness: its name, and how it is made.
-const HARNESSES: [(&str, Make); 3] = [
+const HARNESSES: [(&str, Make); 5] = [
     ("mini", |config| Ok(Arc::new(mini::one(config)?))),
     ("mini2", |config| Ok(Arc::new(mini::two(config)?))),
+    ("openhands", |config| Ok(Arc::new(openhands::OpenHands::new(config)?))),
+    ("swe-agent", |config| Ok(Arc::new(swe_agent::SweAgent::new(config)?))),
     ("swe-zero", |config| match config {
         None => Ok(Arc::new(swe_zero::SweZero)),
         Some(_) => Err("the harness swe-zero takes no configuration".into()),
@@ -133,7 +240,7 @@ mod tests {
             assert_eq!(make(name, None).unwrap_or_else(|e| panic!("{e}")).name(), name);
         }
         let error = make("no-such", None).err().unwrap_or_default();
-        assert!(error.contains("mini, mini2, swe-zero"), "{error}");
+        assert!(error.contains("mini, mini2, openhands, swe-agent, swe-zero"), "{error}");
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Harness for SweZero {
     }
 
     fn calls(&self, reply: &Message) -> Vec<Call> {
-        action(&reply.content).map(|script| Call { script, id: None }).into_iter().collect()
+        action(&reply.content).map(Call::script).into_iter().collect()
     }
 
     fn no_call(&self, _: &Message, finish_reason: &str, _: u64) -> NoCall {
@@ -47,7 +47,7 @@ impl Harness for SweZero {
         // A model that was cut may go on; one that stopped has nothing more to say.
         let stopped = finish_reason == "stop";
         let end = stopped.then(|| (ExitStatus::Incomplete, "a reply without an action".into()));
-        NoCall { message: Message::new("user", text), end, keeps_reply: true }
+        NoCall { message: Message::new("user", text), end, keeps_reply: true, is_passing: false }
     }
 
     fn observation(&self, _: &Call, seen: &Observation) -> Message {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn shown(seen: &Observation) -> String {
-        let message = SweZero.observation(&Call { script: String::new(), id: None }, seen);
+        let message = SweZero.observation(&Call::script(""), seen);
         assert_eq!(message.role, "user");
         message.content
     }

@@ -14,6 +14,7 @@ mod faults;
 mod mini;
 mod pool;
 mod resume;
+mod tools;
 
 fn reply(command: &str) -> String {
     format!("THOUGHT: next.\n\n```bash\n{command}\n```")

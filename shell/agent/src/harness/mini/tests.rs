@@ -108,7 +108,7 @@ fn the_second_generation_can_speak_in_text() {
     let config = "agent:\n  system_template: s\n  instance_template: '{{task}}'\nmodel:\n  model_class: litellm_textbased\n";
     let mini = two(Some((config, "c.yaml"))).unwrap();
     let reply = Message::new("assistant", "x\n```mswea_bash_command\nls\n```");
-    assert_eq!(mini.calls(&reply), [Call { script: "ls".into(), id: None }]);
+    assert_eq!(mini.calls(&reply), [Call::script("ls")]);
     assert!(mini.tools(&Policy::preset("whitelist").unwrap()).is_none());
     let said = mini.no_call(&Message::new("assistant", "x"), "stop", 1).message.content;
     assert_eq!(said, "Please always provide EXACTLY ONE action in triple backticks, found 0 actions.");

@@ -1,0 +1,109 @@
+//! Rollouts with the harnesses that have an editor and one bash for all actions.
+
+use super::*;
+
+fn call(name: &str, arguments: serde_json::Value) -> String {
+    format!("I go on.\n\n```call\n{}\n```", serde_json::json!({"name": name, "arguments": arguments}))
+}
+
+async fn one_with(world: &World, harness: &str, replies: Vec<String>) -> (Rollout, Vec<serde_json::Value>) {
+    let script = Script { rollouts: vec![Turns { replies }] };
+    let server = ScriptedServer::start(script).await.unwrap();
+    let mut options = world.options(server.base_url(), 1);
+    options.harness = harness.into();
+    run(options, &Ears::default()).await.unwrap();
+    (world.journal().remove(0), server.requests())
+}
+
+fn edit(path: &str) -> String {
+    let arguments =
+        serde_json::json!({"command": "str_replace", "path": path, "old_str": "one", "new_str": "two"});
+    call("str_replace_editor", arguments)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn swe_agent_edits_reviews_and_submits() {
+    let world = World::new();
+    let submit = call("submit", serde_json::json!({}));
+    let replies = vec![
+        reply("cd /tmp; n=5; echo if true; echo $("),
+        reply("export N=7; cd /; pwd"),
+        reply("echo $N; pwd"),
+        edit("/testbed/file.txt"),
+        edit("/testbed/nowhere"),
+        submit.clone(),
+        submit,
+    ];
+    let (rollout, requests) = one_with(&world, "swe-agent", replies).await;
+    assert_eq!(rollout.exit_status, ExitStatus::Submitted, "{}", rollout.exit_status_detail);
+    assert!(rollout.submission.contains("+two") && rollout.patch == rollout.submission);
+    let texts: Vec<&str> = rollout.messages.iter().map(|m| m.content.as_str()).collect();
+    // Faulty exchanges are asked about again, and are not kept.
+    assert!(requests.iter().any(|r| r["messages"].to_string().contains("did not use any tool calls")));
+    assert!(
+        requests
+            .iter()
+            .any(|r| r["messages"].to_string().contains("Operation 'vim file.txt' is not supported"))
+    );
+    assert!(!texts.iter().any(|t| t.contains("No tool call at all") || t.contains("vim")), "{texts:?}");
+    let seen: Vec<&str> =
+        rollout.messages.iter().filter(|m| m.role == "tool").map(|m| m.content.as_str()).collect();
+    assert!(seen[0].starts_with("OBSERVATION:\nbash: "), "{}", seen[0]);
+    assert_eq!(&seen[1..3], ["OBSERVATION:\n/", "OBSERVATION:\n7\n/"]);
+    assert!(seen[3].starts_with("OBSERVATION:\nThe file /testbed/file.txt has been edited."), "{}", seen[3]);
+    assert!(seen[4].contains("/testbed/nowhere does not exist"));
+    assert!(seen[5].starts_with("OBSERVATION:\nThank you for your work") && seen[5].contains("+two"));
+    assert_eq!(requests[0]["tools"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faulty_replies_are_asked_about_again_and_not_kept() {
+    let world = World::new();
+    let submit = call("submit", serde_json::json!({}));
+    let replies = vec!["No tool call at all.".into(), reply("vim file.txt"), submit];
+    let (rollout, requests) = one_with(&world, "swe-agent", replies).await;
+    assert_eq!(rollout.exit_status, ExitStatus::Submitted, "{}", rollout.exit_status_detail);
+    let asked = |text: &str| requests.iter().any(|r| r["messages"].to_string().contains(text));
+    assert!(asked("did not use any tool calls") && asked("Operation 'vim file.txt' is not supported"));
+    let texts: Vec<&str> = rollout.messages.iter().map(|m| m.content.as_str()).collect();
+    assert!(!texts.iter().any(|t| t.contains("No tool call at all") || t.contains("vim")), "{texts:?}");
+    assert_eq!(
+        rollout.messages.iter().map(|m| m.role.as_str()).collect::<Vec<_>>(),
+        ["system", "user", "assistant", "tool", "assistant"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openhands_has_a_terminal_an_editor_and_words_of_its_own() {
+    let world = World::new();
+    let bash = |arguments: serde_json::Value| call("execute_bash", arguments);
+    let replies = vec![
+        call("think", serde_json::json!({"thought": "hm"})),
+        bash(serde_json::json!({"command": "cd /tmp && read -r x && echo got $x", "timeout": 1})),
+        edit("/workspace/repo/file.txt"),
+        bash(serde_json::json!({"command": "word", "is_input": "true"})),
+        edit("/workspace/repo/file.txt"),
+        "I am done, I think.".into(),
+        call("finish", serde_json::json!({"message": "done", "task_completed": "true"})),
+    ];
+    let (rollout, _) = one_with(&world, "openhands", replies).await;
+    assert_eq!(rollout.exit_status, ExitStatus::Submitted, "{}", rollout.exit_status_detail);
+    assert!(rollout.patch.contains("+two"));
+    let seen: Vec<&str> =
+        rollout.messages.iter().filter(|m| m.role == "tool").map(|m| m.content.as_str()).collect();
+    assert_eq!(seen[0], "Your thought has been logged.");
+    assert!(seen[1].contains("[The command timed out after 1 seconds."), "{}", seen[1]);
+    assert!(seen[2].contains("still running"), "{}", seen[2]);
+    assert!(
+        seen[3].ends_with(
+            "got word\n[The command completed with exit code 0.]\n[Current working directory: /tmp]\n\
+             [Command finished with exit code 0]"
+        ),
+        "{}",
+        seen[3]
+    );
+    assert!(seen[4].starts_with("The file /workspace/repo/file.txt has been edited."), "{}", seen[4]);
+    assert!(
+        rollout.messages.iter().any(|m| m.role == "user" && m.content.starts_with("Please continue working"))
+    );
+}
