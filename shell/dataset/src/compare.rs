@@ -26,6 +26,9 @@ pub struct Comparison {
     pub sign_test_p: f64,
 }
 
+/// What is compared, and its number in a run.
+type Column<'a> = (&'static str, &'a dyn Fn(&Stats) -> f64);
+
 /// One line of a comparison: what, and its numbers before and after.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
@@ -67,7 +70,7 @@ impl Comparison {
     /// The table's lines.
     pub fn rows(&self) -> Vec<Row> {
         let share = |n: u64, of: u64| 100.0 * n as f64 / of.max(1) as f64;
-        let columns: [(&'static str, &dyn Fn(&Stats) -> f64); 13] = [
+        let columns: [Column<'_>; 13] = [
             ("rollouts", &|s| s.rollouts as f64),
             ("instances", &|s| s.instances as f64),
             ("Submitted, %", &|s| share(s.submitted, s.rollouts)),

@@ -209,11 +209,7 @@ impl Words {
     }
 
     pub(super) fn no_history(self, path: &str) -> String {
-        if self.is_swe_agent() {
-            format!("No edit history found for {path}.")
-        } else {
-            format!("No edit history found for {path}.")
-        }
+        format!("No edit history found for {path}.")
     }
 
     pub(super) fn undone(self, path: &str, text: &str) -> String {

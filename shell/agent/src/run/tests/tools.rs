@@ -37,15 +37,6 @@ async fn swe_agent_edits_reviews_and_submits() {
     let (rollout, requests) = one_with(&world, "swe-agent", replies).await;
     assert_eq!(rollout.exit_status, ExitStatus::Submitted, "{}", rollout.exit_status_detail);
     assert!(rollout.submission.contains("+two") && rollout.patch == rollout.submission);
-    let texts: Vec<&str> = rollout.messages.iter().map(|m| m.content.as_str()).collect();
-    // Faulty exchanges are asked about again, and are not kept.
-    assert!(requests.iter().any(|r| r["messages"].to_string().contains("did not use any tool calls")));
-    assert!(
-        requests
-            .iter()
-            .any(|r| r["messages"].to_string().contains("Operation 'vim file.txt' is not supported"))
-    );
-    assert!(!texts.iter().any(|t| t.contains("No tool call at all") || t.contains("vim")), "{texts:?}");
     let seen: Vec<&str> =
         rollout.messages.iter().filter(|m| m.role == "tool").map(|m| m.content.as_str()).collect();
     assert!(seen[0].starts_with("OBSERVATION:\nbash: "), "{}", seen[0]);
