@@ -35,6 +35,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 extern "C" fn main() -> ! {
     sys::block_signals();
+    sys::default_signals();
     sys::setsid();
     let mut buffer = [0u8; 64];
     let mut fds = Cmsg::new();

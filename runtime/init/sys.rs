@@ -115,6 +115,17 @@ pub fn block_signals() {
     syscall!(SIGPROCMASK, 0, &raw const all, 0, 8);
 }
 
+/// Gives every signal its default: what the caller ignores stays ignored through exec, and `yes | head` relies on SIGPIPE.
+pub fn default_signals() {
+    const RT_SIGACTION: usize = 13;
+    // handler, flags, restorer, mask
+    let default = [0u64; 4];
+    for signal in 1..=64 {
+        // SIGKILL and SIGSTOP refuse, and need not be set.
+        syscall!(RT_SIGACTION, signal, default.as_ptr(), 0, 8);
+    }
+}
+
 /// Unblocks every signal, for the action about to be started.
 pub fn unblock_signals() {
     let none = 0u64;

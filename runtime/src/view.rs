@@ -66,6 +66,9 @@ impl View {
                 None if BUILTINS.contains(&name.as_str()) => {}
                 None => finder.view.absent.push(name.clone()),
             }
+            for path in data::parts_of(name) {
+                finder.part(Path::new(path), Path::new(PATH).join(name).as_path());
+            }
             for path in data::needed_by(name) {
                 finder.data(Path::new(path));
             }
@@ -190,6 +193,17 @@ impl Finder {
         let name = at.file_name().unwrap_or_default();
         self.view.links.entry(Path::new("/bin").join(name)).or_insert_with(|| at.into());
         self.follow(&real, depth);
+    }
+
+    /// A program that is part of another one: it stays in its place, outside of PATH.
+    fn part(&mut self, at: &Path, whole: &Path) {
+        let Ok(real) = fs::canonicalize(at) else { return };
+        if self.view.programs.get(whole) == Some(&real) {
+            self.view.links.insert(at.into(), whole.into());
+            return;
+        }
+        self.view.programs.insert(at.into(), real.clone());
+        self.follow(&real, 0);
     }
 
     /// Adds what a program or library needs to be started.

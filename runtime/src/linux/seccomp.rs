@@ -38,6 +38,7 @@ enum Check {
     Socketpair,
     Personality,
     Execveat,
+    NotOfProcess1,
 }
 
 const fn verdict(nr: i64) -> Verdict {
@@ -48,6 +49,8 @@ const fn verdict(nr: i64) -> Verdict {
         c::SYS_socketpair => Verdict::Check(Check::Socketpair),
         c::SYS_personality => Verdict::Check(Check::Personality),
         c::SYS_execveat => Verdict::Check(Check::Execveat),
+        // Process 1 has the action's user: without this an action could take its descriptors.
+        c::SYS_prlimit64 => Verdict::Check(Check::NotOfProcess1),
         // The flags of clone3 lie behind a pointer: with ENOSYS, C libraries fall back to clone. The memfd calls make a
         // file that no mount's noexec covers: the loader would map it. io_uring goes around this filter.
         c::SYS_clone3
@@ -220,6 +223,7 @@ fn arguments(check: Check, network: Network) -> Vec<c::sock_filter> {
             any(argument(0), &domains, ret(ALLOW), errno(c::EACCES))
         }
         Check::Socketpair => any(argument(0), &[c::AF_UNIX as u32], ret(ALLOW), errno(c::EACCES)),
+        Check::NotOfProcess1 => any(argument(0), &[1], errno(c::EPERM), ret(ALLOW)),
         Check::Personality => any(argument(0), &[0, u32::MAX], ret(ALLOW), errno(c::EPERM)),
     }
 }
@@ -336,6 +340,8 @@ mod tests {
         // Bits above 32 do not hide the command: the kernel cuts them off, and so does the filter.
         assert_eq!(native(c::SYS_ioctl, [0, 0x1_0000_5412, 0, 0, 0, 0]), denied(c::EPERM));
         assert_eq!(native(c::SYS_ioctl, [0, 0x5401, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(native(c::SYS_prlimit64, [1, 7, 0, 0, 0, 0]), denied(c::EPERM));
+        assert_eq!(native(c::SYS_prlimit64, [0, 7, 0, 0, 0, 0]), ALLOW);
         assert_eq!(native(c::SYS_socket, [1, 1, 0, 0, 0, 0]), ALLOW);
         for domain in [2, 10, 16, 17, 38, 40] {
             assert_eq!(native(c::SYS_socket, [domain, 1, 0, 0, 0, 0]), denied(c::EACCES), "{domain}");

@@ -24,7 +24,16 @@ const TABLE: [(&str, &[&str]); 10] = [
             "/etc/magic.mime",
         ],
     ),
-    ("git", &["/usr/share/git-core/templates"]),
+    (
+        "git",
+        &[
+            "/usr/share/git-core/templates",
+            "/usr/lib/git-core/git-mergetool--lib",
+            "/usr/lib/git-core/git-sh-i18n",
+            "/usr/lib/git-core/git-sh-setup",
+            "/usr/lib/git-core/mergetools",
+        ],
+    ),
     ("iconv", &["/usr/lib/x86_64-linux-gnu/gconv"]),
     ("less", &["/lib/terminfo", "/usr/share/terminfo"]),
     ("more", &["/lib/terminfo", "/usr/share/terminfo"]),
@@ -65,6 +74,28 @@ const PYTHON: &[&str] = &[
     "/usr/lib/x86_64-linux-gnu/libuuid.so.1",
     "/usr/lib/x86_64-linux-gnu/libz.so.1",
 ];
+
+/// Programs that the program `name` is made of besides: parts of git are shell scripts, or git under another name. They
+/// start nothing that the policy does not allow.
+pub(super) fn parts_of(name: &str) -> &'static [&'static str] {
+    const GIT: [&str; 14] = [
+        "/usr/lib/git-core/git-bisect",
+        "/usr/lib/git-core/git-difftool--helper",
+        "/usr/lib/git-core/git-filter-branch",
+        "/usr/lib/git-core/git-merge-octopus",
+        "/usr/lib/git-core/git-merge-one-file",
+        "/usr/lib/git-core/git-merge-resolve",
+        "/usr/lib/git-core/git-mergetool",
+        "/usr/lib/git-core/git-quiltimport",
+        "/usr/lib/git-core/git-receive-pack",
+        "/usr/lib/git-core/git-request-pull",
+        "/usr/lib/git-core/git-sh-i18n--envsubst",
+        "/usr/lib/git-core/git-submodule",
+        "/usr/lib/git-core/git-upload-archive",
+        "/usr/lib/git-core/git-upload-pack",
+    ];
+    if name == "git" { &GIT } else { &[] }
+}
 
 /// Host paths that the program `name` reads.
 pub(super) fn needed_by(name: &str) -> &'static [&'static str] {

@@ -18,6 +18,7 @@ mod limits;
 mod plan;
 mod policy;
 mod replay;
+mod selftest;
 mod stats;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +44,8 @@ enum Command {
     Plan(plan::Args),
     /// Tell which walls this machine can raise
     Doctor(doctor::Args),
+    /// Try several hundred attacks on this machine and tell which were stopped
+    Selftest(selftest::Args),
     /// Check, show and explain policies
     Policy(policy::Args),
     /// Roll a model out on instances
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Exec(args) => return exec::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Selftest(args) => selftest::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Agent(args) => agent::run(*args),
         Command::Demo(args) => demo::run(args),
