@@ -337,7 +337,11 @@ impl Build<'_> {
         for (at, from, executable) in binds {
             let flags = if executable { SEALED & !NOEXEC } else { SEALED };
             // The loader maps libraries executable, which noexec forbids.
-            let flags = if is_library(at) || may_hold_code(from) { flags & !NOEXEC } else { flags };
+            let flags = if is_library(at) || may_hold_code(from) || view.code.contains(at) {
+                flags & !NOEXEC
+            } else {
+                flags
+            };
             self.bind(from, at, flags, view.directories.contains(at));
         }
         for (link, target) in view.links.iter().filter(|(l, _)| l.parent() != Some(Path::new("/"))) {
@@ -528,7 +532,8 @@ impl Build<'_> {
             rule(at, landlock::READ_FILE);
         }
         for at in view.data.keys() {
-            rule(at, if view.directories.contains(at) { read } else { landlock::READ_FILE });
+            let run = if view.code.contains(at) { landlock::EXECUTE } else { 0 };
+            rule(at, run | if view.directories.contains(at) { read } else { landlock::READ_FILE });
         }
         for at in ["/etc", "/proc"] {
             rule(Path::new(at), read);

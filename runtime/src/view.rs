@@ -37,6 +37,8 @@ pub struct View {
     pub links: BTreeMap<PathBuf, PathBuf>,
     /// Those of `data` that the policy names itself: shown as they are, never copied.
     pub live: BTreeSet<PathBuf>,
+    /// Those of `data` whose programs may be executed.
+    pub code: BTreeSet<PathBuf>,
     /// Names that the policy allows and this host does not have.
     pub absent: Vec<String>,
     /// The files gathered in one directory, where the cache allows that. The fields above then list the rest.
@@ -52,7 +54,8 @@ pub(crate) const PATH: &str = "/usr/bin";
 impl View {
     /// Looks the policy's programs up on this host and follows what they need.
     pub fn resolve(policy: &Policy) -> View {
-        let mut finder = Finder { view: View::default(), seen: BTreeSet::new(), dirs: library_dirs() };
+        let run = policy.run.iter().filter_map(|dir| fs::canonicalize(dir).ok()).collect();
+        let mut finder = Finder { view: View::default(), seen: BTreeSet::new(), dirs: library_dirs(), run };
         finder.top_links();
         for shell in ["bash", "sh"] {
             if let Some(host) = find_program(&policy.path, shell) {
@@ -79,6 +82,12 @@ impl View {
         for path in &policy.read {
             if let Some(at) = finder.data(path) {
                 finder.view.live.insert(at);
+            }
+        }
+        for path in &policy.run {
+            if let Some(at) = finder.data(path) {
+                finder.view.live.insert(at.clone());
+                finder.view.code.insert(at);
             }
         }
         finder.view
@@ -170,6 +179,8 @@ struct Finder {
     /// Host files that were followed, so that each is read once.
     seen: BTreeSet<PathBuf>,
     dirs: Vec<PathBuf>,
+    /// Directories whose programs are shown in their own place.
+    run: Vec<PathBuf>,
 }
 
 impl Finder {
@@ -188,7 +199,12 @@ impl Finder {
 
     fn program(&mut self, at: &Path, host: &Path, depth: usize) {
         let Ok(real) = fs::canonicalize(host) else { return };
-        self.view.programs.insert(at.into(), real.clone());
+        if self.run.iter().any(|dir| real.starts_with(dir)) {
+            // A compiler looks for its parts from where it is.
+            self.view.links.insert(at.into(), real.clone());
+        } else {
+            self.view.programs.insert(at.into(), real.clone());
+        }
         // /bin is a directory of links, not a link: `#!/bin/sh` must work where `sh` is not a command.
         let name = at.file_name().unwrap_or_default();
         self.view.links.entry(Path::new("/bin").join(name)).or_insert_with(|| at.into());
@@ -260,8 +276,11 @@ impl Finder {
             });
             let Some(found) = found else { continue };
             let Ok(real) = fs::canonicalize(&found) else { continue };
-            let at = self.in_view(&found);
-            self.view.libraries.insert(at, real.clone());
+            // What is in a directory that is shown whole is in its place.
+            if !self.run.iter().any(|dir| real.starts_with(dir)) {
+                let at = self.in_view(&found);
+                self.view.libraries.insert(at, real.clone());
+            }
             self.follow(&real, depth);
         }
     }

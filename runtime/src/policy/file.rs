@@ -53,6 +53,8 @@ struct Commands {
 struct Files {
     #[serde(default)]
     read: Vec<PathBuf>,
+    #[serde(default)]
+    run: Vec<PathBuf>,
     write: Option<Vec<String>>,
 }
 
@@ -145,6 +147,7 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
     }
     policy.commands = commands.into_iter().collect();
     if let Some(path) = file.commands.path {
+        let path: Vec<PathBuf> = path.into_iter().map(at_home).flat_map(spread).collect();
         for dir in &path {
             if !dir.is_absolute() {
                 return Err(fault("commands.path", format!("expected an absolute directory, found {dir:?}")));
@@ -153,15 +156,16 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
         opens("commands.path", "changes where programs are looked up".into())?;
         policy.path = path;
     }
-    for path in file.files.read {
-        if !path.is_absolute() || path.components().any(|c| c.as_os_str() == "..") {
-            return Err(fault(
-                "files.read",
-                format!("expected an absolute path without \"..\", found {path:?}"),
-            ));
+    for (key, paths, into) in
+        [("files.read", file.files.read, &mut policy.read), ("files.run", file.files.run, &mut policy.run)]
+    {
+        for path in paths.into_iter().map(at_home) {
+            if !path.is_absolute() || path.components().any(|c| c.as_os_str() == "..") {
+                return Err(fault(key, format!("expected an absolute path without \"..\", found {path:?}")));
+            }
+            opens(key, format!("adds {path:?}"))?;
+            into.push(path);
         }
-        opens("files.read", format!("adds {path:?}"))?;
-        policy.read.push(path);
     }
     if let Some(write) = file.files.write {
         let mut areas = (false, false);
@@ -211,6 +215,7 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
         if key.is_empty() || key.contains(['=', '\0']) || value.contains('\0') || is_dangerous(&key) {
             return Err(fault("env", format!("{key:?} cannot be set by a policy")));
         }
+        let value = if value.starts_with("~/") { at_home(value.into()).display().to_string() } else { value };
         policy.env.insert(key, value);
     }
     for rule in &file.refuse {
@@ -227,11 +232,31 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
     Ok(policy)
 }
 
+/// A path that begins with `~/` is below the home directory of whoever runs sbx.
+fn at_home(path: PathBuf) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path,
+    }
+}
+
+/// The directories that a path with `*` as one of its parts stands for, those named `stable…` first.
+fn spread(path: PathBuf) -> Vec<PathBuf> {
+    let Some(at) = path.components().position(|c| c.as_os_str() == "*") else { return vec![path] };
+    let before: PathBuf = path.components().take(at).collect();
+    let after: PathBuf = path.components().skip(at + 1).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(&before).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
+    names.sort_by_key(|name| (!name.to_string_lossy().starts_with("stable"), name.clone()));
+    names.into_iter().map(|name| before.join(name).join(&after)).collect()
+}
+
 /// The keys that `loosens` can name.
-const LOOSENABLE: [&str; 14] = [
+const LOOSENABLE: [&str; 15] = [
     "commands.allow",
     "commands.path",
     "files.read",
+    "files.run",
     "files.write",
     "exec",
     "network.loopback",
@@ -297,6 +322,7 @@ fn closed() -> Policy {
         commands: Vec::new(),
         path: ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].map(PathBuf::from).to_vec(),
         read: Vec::new(),
+        run: Vec::new(),
         write_workspace: false,
         write_tmp: false,
         exec: Exec::None,

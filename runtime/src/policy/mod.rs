@@ -35,6 +35,8 @@ pub struct Policy {
     pub path: Vec<PathBuf>,
     /// Host files and directories that can be read besides what the programs need.
     pub read: Vec<PathBuf>,
+    /// Host directories whose programs may be executed and files be read, each at its own path: a compiler's parts.
+    pub run: Vec<PathBuf>,
     /// Whether the workspace is writable (in its overlay). Default of the presets: true, but for `readonly`.
     pub write_workspace: bool,
     /// Whether `/tmp` and the home directory are writable.

@@ -1,12 +1,15 @@
 //! The presets of `policies/`, embedded.
 
 /// Every preset: its name and its text.
-pub const PRESETS: [(&str, &str); 5] = [
+pub const PRESETS: [(&str, &str); 8] = [
     ("base", include_str!("../../../policies/base.toml")),
     ("swe-zero", include_str!("../../../policies/swe-zero.toml")),
     ("whitelist", include_str!("../../../policies/whitelist.toml")),
     ("readonly", include_str!("../../../policies/readonly.toml")),
     ("python", include_str!("../../../policies/python.toml")),
+    ("build", include_str!("../../../policies/build.toml")),
+    ("rust", include_str!("../../../policies/rust.toml")),
+    ("node", include_str!("../../../policies/node.toml")),
 ];
 
 pub(super) fn text(name: &str) -> Option<&'static str> {

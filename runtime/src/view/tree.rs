@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// The library that holds a bash back until its action comes, built by `build.rs` from `ahead/`.
 static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 5;
+const VERSION: u32 = 7;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
