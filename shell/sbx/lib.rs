@@ -19,11 +19,11 @@
 //! a parquet writer in its tree.
 #![forbid(unsafe_code)]
 
-pub use sbx_bash::{Shell, Verdict, judge, outside};
+pub use sbx_bash::{LiveShell, Script, Shell, Verdict, judge, outside};
 pub use sbx_runtime::{
-    Action, ByteSize, Changes, Command, Denied, Error, Exec, Host, Limits, Missing, Network, Observation,
-    Outcome, Output, PRESETS, Plan, Policy, Refuse, Sandbox, Stdin, Step, Stream, Timings, View, Workspace,
-    format_duration, parse_duration,
+    Action, BUILTINS, ByteSize, Changes, Command, Denied, Error, Exec, FileError, Host, Limits, Missing,
+    Network, Observation, Outcome, Output, PRESETS, Plan, Policy, Refuse, Sandbox, Session, Stdin, Step,
+    Stream, Timings, View, Waited, Workspace, format_duration, parse_duration,
 };
 
 /// Runs one bash script in the current directory under a policy. The directory itself is not changed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Options that choose a policy and tighten it.
 #[derive(clap::Args, Clone)]
 pub struct PolicyArgs {
-    /// Preset (base, swe-zero, whitelist, readonly, python) or policy file
+    /// Preset (base, swe-zero, whitelist, readonly, python, build, rust, node) or policy file
     #[arg(long, value_name = "NAME|FILE", env = "SBX_POLICY", default_value = "whitelist")]
     pub policy: String,
     /// Wall time of an action, such as 30s

@@ -1,8 +1,12 @@
-//! `sbx policy`: check, show and explain.
+//! `sbx policy`: check, show, explain and suggest.
+
+mod suggest;
 
 use super::exit_codes::FAILED;
 use sbx::{PRESETS, Policy, Verdict, judge};
 use std::process::ExitCode;
+
+const SCHEMA: &str = include_str!("../../../../policies/schema.json");
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,6 +29,10 @@ enum Command {
     },
     /// List the presets
     List,
+    /// Print the least policy for recorded trajectories, or for what a script turns out to need
+    Suggest(suggest::Args),
+    /// Print the JSON schema of policy files, for editors
+    Schema,
     /// Say what of a script would be refused or not found, and why
     Explain {
         /// Preset or file
@@ -46,6 +54,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             for (name, _) in PRESETS {
                 say!("{name:<10} {}", Policy::preset(name)?.about);
             }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Suggest(args) => suggest::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Schema => {
+            say!("{}", SCHEMA.trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Explain { policy, script } => explain(&Policy::named(&policy)?, &script),
@@ -113,4 +126,28 @@ fn explain(policy: &Policy, script: &str) -> anyhow::Result<ExitCode> {
         say!("to allow it: loosens = [\"commands.allow\"] and [commands] allow = [{:?}]", denied.what);
     }
     Ok(ExitCode::from(FAILED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_names_every_key_and_no_other() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+        let properties = schema["properties"].as_object().unwrap();
+        for (key, about) in properties {
+            for inner in about["properties"].as_object().into_iter().flatten() {
+                let text = format!("[{key}]\n{} = {{ no = \"such\" }}\n", inner.0);
+                let error = Policy::parse(&text, "p.toml").unwrap_err().to_string();
+                assert!(!error.contains("unknown"), "{key}.{}: {error}", inner.0);
+            }
+        }
+        let error = Policy::parse("no-such = 1\n", "p.toml").unwrap_err().to_string();
+        for key in properties.keys() {
+            assert!(error.contains(key.as_str()), "{key} is not among the keys that are expected: {error}");
+        }
+        let presets = schema["properties"]["extends"]["enum"].as_array().unwrap();
+        assert!(PRESETS.iter().all(|(name, _)| presets.iter().any(|p| p == name)), "every preset is named");
+    }
 }
