@@ -135,6 +135,11 @@ fn carry_out(s: &Step<'_>, ruleset: &mut i32, ready: &mut Ready) -> Result<(), i
         }
         OP_HOSTNAME => check(syscall!(SETHOSTNAME, path.as_ptr(), path.count_bytes())).map(drop),
         OP_LOOPBACK => loopback(),
+        OP_LISTEN => {
+            *ready.dirs.get_mut(ready.dir_count).ok_or(EINVAL)? = listen(s.a as u16)?;
+            ready.dir_count += 1;
+            Ok(())
+        }
         OP_RLIMIT => {
             let limit = [s.b, s.c];
             check(syscall!(PRLIMIT64, 0, s.a, limit.as_ptr(), 0)).map(drop)
@@ -232,6 +237,22 @@ fn enter() -> Result<(), i32> {
 }
 
 /// `mkdir -p`. Mostly the parent is there.
+/// Opens a port of 127.0.0.1.
+fn listen(port: u16) -> Result<i32, i32> {
+    const BIND: usize = 49;
+    const LISTEN: usize = 50;
+    const AF_INET: u16 = 2;
+    const STREAM_CLOEXEC: u32 = 1 | 0o2_000_000;
+    let fd = check(syscall!(SOCKET, AF_INET, STREAM_CLOEXEC, 0))? as i32;
+    let mut address = [0u8; 16];
+    address[..2].copy_from_slice(&AF_INET.to_ne_bytes());
+    address[2..4].copy_from_slice(&port.to_be_bytes());
+    address[4..8].copy_from_slice(&[127, 0, 0, 1]);
+    check(syscall!(BIND, fd, address.as_ptr(), address.len()))?;
+    check(syscall!(LISTEN, fd, 64))?;
+    Ok(fd)
+}
+
 fn mkdirs(path: &CStr, mode: u32) -> Result<(), i32> {
     let make = || match check(syscall!(MKDIR, path.as_ptr(), mode)) {
         Ok(_) | Err(EEXIST) => Ok(()),

@@ -25,6 +25,7 @@ mod linux;
 mod observation;
 mod plan;
 mod policy;
+mod proxy;
 mod quantity;
 mod sandbox;
 mod session;

@@ -5,6 +5,7 @@ mod encode;
 
 use crate::linux::{landlock, seccomp};
 use crate::policy::{Exec, Missing, Network};
+use crate::proxy;
 use crate::view::{PATH, SHELLS, View};
 use crate::workspace::OBJECTS;
 use crate::{Error, Host, Policy, Workspace};
@@ -51,7 +52,7 @@ pub enum Step {
     /// Mounts the workspace: `lower` is never written, changes go to `upper`.
     Overlay { at: PathBuf, lower: PathBuf, upper: PathBuf, work: PathBuf, flags: u64 },
     /// Mounts the sandbox's own /proc; without `full` only the directories of processes.
-    Proc { at: PathBuf, full: bool },
+    Proc { at: PathBuf, optional: bool },
     /// Covers a file or directory of /proc, if it is there.
     Mask { at: PathBuf },
     /// Makes a mount read-only, or more.
@@ -66,6 +67,11 @@ pub enum Step {
     Hostname { name: String },
     /// Brings `lo` up.
     Loopback,
+    /// Opens the proxy's port in the sandbox and hands it to the library.
+    Listen {
+        /// The port.
+        port: u16,
+    },
     /// Bounds a resource of every process.
     Limit { resource: &'static str, number: u32, value: u64 },
     /// Drops all capabilities from all sets, for good.
@@ -106,8 +112,7 @@ impl fmt::Display for Step {
             Step::Overlay { at, lower, flags, .. } => {
                 write!(f, "overlay {} over {}, {}", at.display(), lower.display(), attributes(*flags))
             }
-            Step::Proc { at, full: true } => write!(f, "proc {}", at.display()),
-            Step::Proc { at, full: false } => write!(f, "proc {}, processes only", at.display()),
+            Step::Proc { at, .. } => write!(f, "proc {}", at.display()),
             Step::Mask { at } => write!(f, "mask {}", at.display()),
             Step::Attributes { at, flags } => write!(f, "make {} {}", at.display(), attributes(*flags)),
             Step::Hand { dir } => write!(f, "hand out {}", dir.display()),
@@ -115,6 +120,7 @@ impl fmt::Display for Step {
             Step::Setting { file, value } => write!(f, "{} = {value}", file.display()),
             Step::Hostname { name } => write!(f, "hostname {name}"),
             Step::Loopback => f.write_str("lo up"),
+            Step::Listen { port } => write!(f, "the proxy's port {port} on lo"),
             Step::Limit { resource, value, .. } => write!(f, "limit {resource} = {value}"),
             Step::Capabilities => f.write_str("drop all capabilities"),
             Step::NoNewPrivs => f.write_str("no new privileges"),
@@ -241,6 +247,15 @@ fn environment(policy: &Policy, workspace: &Path) -> BTreeMap<String, String> {
     ]
     .map(|(k, v)| (k.into(), v.into()))
     .into();
+    if policy.network == Network::Proxy {
+        let proxy = format!("http://127.0.0.1:{}", proxy::PORT);
+        for key in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"] {
+            env.insert(key.into(), proxy.clone());
+        }
+        for key in ["no_proxy", "NO_PROXY"] {
+            env.insert(key.into(), "localhost,127.0.0.1".into());
+        }
+    }
     env.insert("SBX_WORKSPACE".into(), workspace.to_string_lossy().into_owned());
     env.extend(policy.env.clone());
     env
@@ -435,14 +450,16 @@ impl Build<'_> {
     }
 
     fn proc(&mut self) {
-        self.push(Step::Proc { at: new("/proc"), full: true });
+        // In a container whose own /proc is masked the kernel gives no whole one.
+        let optional = self.policy.missing == Missing::Report;
+        self.push(Step::Proc { at: new("/proc"), optional });
         // Settings can be read but not written: root of the host owns them, and the caller may be root.
         self.push(Step::Bind {
             from: new("/proc/sys"),
             at: new("/proc/sys"),
             flags: SEALED,
             directory: true,
-            optional: false,
+            optional,
         });
         // What else /proc tells about the host, or does to it.
         for name in [
@@ -482,8 +499,11 @@ impl Build<'_> {
         let limits = &self.policy.limits;
         let (cgroup, uid) = (self.host.cgroup.clone(), self.host.uid);
         self.push(Step::Hostname { name: "sbx".into() });
-        if self.policy.network == Network::Loopback {
+        if self.policy.network != Network::None {
             self.push(Step::Loopback);
+        }
+        if self.policy.network == Network::Proxy {
+            self.push(Step::Listen { port: proxy::PORT });
         }
         let mut limit = |resource, number, value| self.steps.push(Step::Limit { resource, number, value });
         limit("core", libc::RLIMIT_CORE, 0);

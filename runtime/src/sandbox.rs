@@ -9,6 +9,8 @@ use crate::cache::Use;
 use crate::linux::cgroup::{Cgroup, Move};
 use crate::linux::enter::{self, Init};
 use crate::linux::sys;
+use crate::policy::Network;
+use crate::proxy::Proxy;
 use crate::{
     Action, Changes, Command, Error, Host, Observation, Plan, Policy, Stream, Timings, View, Workspace,
 };
@@ -45,6 +47,8 @@ pub struct Sandbox {
     timings: Timings,
     /// Kills for memory and refused forks until the last action.
     counts: (u64, u64),
+    /// Last: its port belongs to the sandbox's network.
+    _proxy: Option<Proxy>,
 }
 
 impl Sandbox {
@@ -90,7 +94,16 @@ impl Sandbox {
         let ready = control.ready(&plan)?;
         timings.end("carry the plan out");
         plan.missing.extend(ready.missing);
-        let (areas, lower, policy) = (ready.dirs, workspace.lower, policy.clone());
+        let mut areas = ready.dirs;
+        let proxy = match policy.network {
+            Network::Proxy => {
+                let port =
+                    areas.pop().ok_or_else(|| Error::Gone("no port for the proxy was handed over".into()))?;
+                Some(Proxy::start(port, &policy.domains).map_err(|e| Error::system("the proxy", e))?)
+            }
+            _ => None,
+        };
+        let (lower, policy) = (workspace.lower, policy.clone());
         let cpu_before = std::time::Duration::ZERO;
         Ok(Sandbox {
             moving,
@@ -104,6 +117,7 @@ impl Sandbox {
             cpu_before,
             timings,
             counts: (0, 0),
+            _proxy: proxy,
         })
     }
 

@@ -217,7 +217,7 @@ fn arguments(check: Check, network: Network) -> Vec<c::sock_filter> {
         }
         Check::Socket => {
             let mut domains = vec![c::AF_UNIX as u32];
-            if network == Network::Loopback {
+            if network != Network::None {
                 domains.extend([c::AF_INET as u32, c::AF_INET6 as u32]);
             }
             any(argument(0), &domains, ret(ALLOW), errno(c::EACCES))

@@ -38,6 +38,8 @@ pub const OP_WRITE: u32 = 13;
 pub const OP_HOSTNAME: u32 = 14;
 /// Brings `lo` up.
 pub const OP_LOOPBACK: u32 = 15;
+/// a = port of 127.0.0.1 to listen on; its descriptor goes to the library with the ready message.
+pub const OP_LISTEN: u32 = 24;
 /// a = resource, b = soft, c = hard.
 pub const OP_RLIMIT: u32 = 16;
 /// Drops every capability from every set and locks the securebits.

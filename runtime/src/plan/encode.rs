@@ -53,10 +53,10 @@ fn record(out: &mut Vec<u8>, step: &Step) {
             );
             put(OP_OVERLAY, 0, [*flags, 0, 0], &text(at), data.as_bytes());
         }
-        Step::Proc { at, full } => {
-            let data: &[u8] = if *full { b"" } else { b"subset=pid" };
+        Step::Proc { at, optional } => {
+            let optional = if *optional { OPTIONAL } else { 0 };
             const NOSUID_NODEV_NOEXEC: u64 = 2 | 4 | 8;
-            put(OP_PROC, 0, [NOSUID_NODEV_NOEXEC, 0, 0], &text(at), data);
+            put(OP_PROC, optional, [NOSUID_NODEV_NOEXEC, 0, 0], &text(at), NO_TEXT);
         }
         Step::Mask { at } => put(OP_MASK, 0, [0; 3], &text(at), NO_TEXT),
         Step::Attributes { at, flags } => put(OP_SETATTR, 0, [*flags, 0, 0], &text(at), NO_TEXT),
@@ -65,6 +65,7 @@ fn record(out: &mut Vec<u8>, step: &Step) {
         Step::Setting { file, value } => put(OP_WRITE, 0, [0; 3], &text(file), value.as_bytes()),
         Step::Hostname { name } => put(OP_HOSTNAME, 0, [0; 3], name.as_bytes(), NO_TEXT),
         Step::Loopback => put(OP_LOOPBACK, 0, [0; 3], NO_TEXT, NO_TEXT),
+        Step::Listen { port } => put(OP_LISTEN, 0, [u64::from(*port), 0, 0], NO_TEXT, NO_TEXT),
         Step::Limit { number, value, .. } => {
             put(OP_RLIMIT, 0, [u64::from(*number), *value, *value], NO_TEXT, NO_TEXT)
         }

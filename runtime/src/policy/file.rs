@@ -1,6 +1,7 @@
 //! What was typed: the TOML of a policy, its inheritance, and its errors by line and key. What was meant is [`Policy`].
 
 use super::{Examples, Exec, Limits, Missing, Network, Policy, Refuse, preset};
+use crate::proxy::Domain;
 use crate::quantity::Time;
 use crate::{ByteSize, Error};
 use serde::Deserialize;
@@ -192,17 +193,20 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
         }
         policy.exec = exec;
     }
-    if let Some(domain) = file.network.allow.first() {
-        return Err(fault(
-            "network.allow",
-            format!("this version offers no network but loopback; found {domain:?}, expected an empty list"),
-        ));
-    }
     if let Some(loopback) = file.network.loopback {
         if loopback && policy.network == Network::None {
             opens("network.loopback", "brings lo up".into())?;
         }
         policy.network = if loopback { Network::Loopback } else { Network::None };
+    }
+    for domain in file.network.allow {
+        // The key is `allow` in its table.
+        Domain::parse(&domain).map_err(|what| fault("network.allow", what))?;
+        opens("network.allow", format!("adds {domain:?}"))?;
+        policy.domains.push(domain);
+    }
+    if !policy.domains.is_empty() {
+        policy.network = Network::Proxy;
     }
     limits(&mut policy.limits, &file.limits, &opens, &fault)?;
     if let Some(missing) = file.missing {
@@ -252,13 +256,14 @@ fn spread(path: PathBuf) -> Vec<PathBuf> {
 }
 
 /// The keys that `loosens` can name.
-const LOOSENABLE: [&str; 15] = [
+const LOOSENABLE: [&str; 16] = [
     "commands.allow",
     "commands.path",
     "files.read",
     "files.run",
     "files.write",
     "exec",
+    "network.allow",
     "network.loopback",
     "limits.time",
     "limits.memory",
@@ -327,6 +332,7 @@ fn closed() -> Policy {
         write_tmp: false,
         exec: Exec::None,
         network: Network::None,
+        domains: Vec::new(),
         limits: Limits {
             time: Duration::from_secs(60),
             memory: ByteSize(1 << 30),

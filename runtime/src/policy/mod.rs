@@ -45,6 +45,8 @@ pub struct Policy {
     pub exec: Exec,
     /// What the network offers.
     pub network: Network,
+    /// Domains that can be reached through the proxy: `example.org`, `*.example.org`, `example.org:8443`.
+    pub domains: Vec<String>,
     /// Bounds on every action.
     pub limits: Limits,
     /// Environment variables of every action, besides the fixed ones (`PATH`, `HOME`, `LANG`, `TERM`, `PAGER`…).
@@ -75,6 +77,8 @@ pub enum Network {
     None,
     /// A network namespace with `lo` up: servers and clients inside one sandbox.
     Loopback,
+    /// A proxy on 127.0.0.1 that reaches the policy's domains, besides what `Loopback` offers.
+    Proxy,
 }
 
 /// What to do when this host cannot raise a wall that the policy asks for.

@@ -85,9 +85,15 @@ impl Control {
             Some(&MSG_READY) => {
                 let indexes = message.get(2..).unwrap_or(&[]);
                 let steps = indexes.iter().filter_map(|i| plan.steps.get(*i as usize));
-                // A Landlock rule for a path that this host does not have opens nothing, so nothing is missing.
-                let missing =
-                    steps.filter(|s| !matches!(s, Step::Rule { .. })).map(ToString::to_string).collect();
+                let name = |step: &Step| match step {
+                    // A Landlock rule for a path that this host does not have opens nothing, so nothing is missing.
+                    Step::Rule { .. } => None,
+                    Step::Proc { .. } => Some("proc".to_string()),
+                    // What lies in a /proc that is not there.
+                    Step::Bind { at, .. } if at.ends_with("proc/sys") => None,
+                    step => Some(step.to_string()),
+                };
+                let missing = steps.filter_map(name).collect();
                 Ok(Ready { missing, dirs })
             }
             Some(&MSG_FAILED) => {

@@ -126,7 +126,7 @@ fn not_found(output: &str) -> BTreeSet<String> {
                 .iter()
                 .any(|m| part.starts_with(m))
         };
-        let Some(at) = parts.iter().position(|p| is_missing(p)) else { continue };
+        let Some(at) = parts.iter().position(is_missing) else { continue };
         let Some(name) = at.checked_sub(1).and_then(|before| parts.get(before)) else { continue };
         // `env: 'x'`, `xargs: x`, `bash: line 1: x`
         let name = name.trim_matches(['\'', '"', '‘', '’']);

@@ -114,8 +114,7 @@ pub fn attempt(case: &Case, runner: Runner, template: &Path, policies: &Policies
     let seen = sandbox.run(&action)?;
     if case.category == "limits" {
         let bounded = seen.outcome != Outcome::Exited || !seen.limits_hit.is_empty() || seen.exit_code != 0;
-        let escaped = !bounded.then_some(()).is_some();
-        if escaped && !case.script.contains("TOKEN") {
+        if !bounded && !case.script.contains("TOKEN") {
             return Ok(Verdict::Escaped("no limit fired".into()));
         }
     }
