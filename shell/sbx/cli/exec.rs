@@ -6,7 +6,7 @@ mod stdin;
 use super::exit_codes::SBX_FAILED;
 use super::limits::PolicyArgs;
 use anyhow::Context;
-use sbx::{Action, Observation, Outcome, Shell, Stream, Timings, Workspace};
+use sbx::{Action, Changes, Observation, Outcome, Shell, Stream, Timings, Workspace};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -44,10 +44,21 @@ pub struct Args {
 }
 
 /// What becomes of the changes.
-enum Fate {
+pub enum Fate {
     Commit,
     Discard,
     Patch(PathBuf),
+}
+
+impl Fate {
+    /// Reads the value of --changes.
+    pub fn parse(text: &str) -> Fate {
+        match text {
+            "commit" => Fate::Commit,
+            "discard" => Fate::Discard,
+            file => Fate::Patch(file.into()),
+        }
+    }
 }
 
 pub fn run(args: Args) -> ExitCode {
@@ -64,11 +75,7 @@ fn exec(args: &Args) -> anyhow::Result<u8> {
     let mut before = Timings::start();
     let policy = args.policy.resolve()?;
     before.end("read the policy");
-    let fate = match args.changes.as_str() {
-        "commit" => Fate::Commit,
-        "discard" => Fate::Discard,
-        file => Fate::Patch(file.into()),
-    };
+    let fate = Fate::parse(&args.changes);
     let mut shell = Shell::open(&policy, Workspace::new(&args.workspace))?;
     let mut action = match (&args.script, &args.shell) {
         (Some(script), _) | (None, Some(script)) => Action::bash(script),
@@ -82,7 +89,7 @@ fn exec(args: &Args) -> anyhow::Result<u8> {
     let collect = args.json || args.policy.output.is_some();
     let seen = if collect { shell.act(&action)? } else { shell.act_with(&action, &mut hand_on)? };
     after.end("run the action");
-    let done = settle(&shell, &fate, &args.workspace)?;
+    let done = settle(|| shell.changes(), &fate, &args.workspace)?;
     after.end("settle the changes");
     if args.json {
         say!("{}", object::render(&policy, &seen, &done)?);
@@ -123,25 +130,38 @@ pub struct Settled {
     withheld: Vec<(PathBuf, String)>,
 }
 
-fn settle(shell: &Shell, fate: &Fate, workspace: &Path) -> anyhow::Result<Settled> {
+/// Does with the changes what was asked for.
+pub fn settle(
+    changes: impl FnOnce() -> Result<Changes, sbx::Error>,
+    fate: &Fate,
+    workspace: &Path,
+) -> anyhow::Result<Settled> {
     let mut settled = Settled::default();
     match fate {
         Fate::Discard => {}
         Fate::Commit => {
-            let commit = shell
-                .changes()?
+            let commit = changes()?
                 .commit(workspace)
                 .with_context(|| format!("committing the changes to {}", workspace.display()))?;
             settled.committed = commit.committed;
             settled.withheld = commit.withheld.into_iter().map(|w| (w.path, w.why)).collect();
         }
         Fate::Patch(file) => {
-            let patch = shell.changes()?.diff();
+            let patch = changes()?.diff();
             std::fs::write(file, patch)
                 .with_context(|| format!("writing the patch to {}", file.display()))?;
         }
     }
     Ok(settled)
+}
+
+impl Settled {
+    /// Says what was not committed.
+    pub fn tell(&self) {
+        for (path, why) in &self.withheld {
+            eprintln!("sbx: not committed: {}: {why}", path.display());
+        }
+    }
 }
 
 fn report(seen: &Observation, done: &Settled, collected: bool) {
@@ -156,9 +176,7 @@ fn report(seen: &Observation, done: &Settled, collected: bool) {
     for denied in seen.denied.iter().filter(|_| seen.outcome != Outcome::Refused) {
         eprintln!("sbx: {}: {}", denied.what, denied.hint);
     }
-    for (path, why) in &done.withheld {
-        eprintln!("sbx: not committed: {}: {why}", path.display());
-    }
+    done.tell();
     if !seen.missing.is_empty() {
         eprintln!("sbx: walls missing: {}", seen.missing.join(", "));
     }

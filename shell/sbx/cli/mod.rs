@@ -19,6 +19,7 @@ mod plan;
 mod policy;
 mod replay;
 mod selftest;
+mod shell;
 mod stats;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +41,8 @@ struct Cli {
 enum Command {
     /// Run a command or a bash script in the sandbox
     Exec(exec::Args),
+    /// A persistent bash in the sandbox, for people, or as JSON lines for programs
+    Shell(shell::Args),
     /// Print the steps that would build the sandbox
     Plan(plan::Args),
     /// Tell which walls this machine can raise
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Exec(args) => return exec::run(args),
+        Command::Shell(args) => shell::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Selftest(args) => selftest::run(args),
