@@ -34,6 +34,7 @@
 //!         rollouts: 2,
 //!         shard: sbx_agent::Shard::default(),
 //!         retry: sbx_agent::RetryFailed::default(),
+//!         echo: sbx_agent::Echo::default(),
 //!         concurrency: 2,
 //!         temperature: 1.0,
 //!         seed: None,
@@ -73,7 +74,7 @@ pub use checkout::{Checkout, Checkouts};
 pub use editor::{Edit, Style};
 pub use error::Error;
 pub use replay::{Fate, Finding, ProgramCount, ReplayReport, judge_recording, replay};
-pub use run::{RetryFailed, RunOptions, Summary, run};
+pub use run::{Echo, RetryFailed, RunOptions, Summary, run};
 pub use scripted::{Asked, Fault, Script, ScriptedServer, Turns};
 pub use server::{Client, Retry, ServerError, ServerOptions};
 pub use shard::Shard;

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub request: serde_json::Map<String, serde_json::Value>,
     pub limits: Limits,
     pub tools: Option<serde_json::Value>,
+    /// Whether thinking is sent back.
+    pub echo: bool,
     pub policy: Policy,
     pub stamp: PolicyStamp,
     pub model: String,
@@ -157,7 +159,7 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
         let seed = shared.seed.map(|seed| derive(seed, &record.instance_id, record.rollout, turn));
         let max_tokens = (limits.turn_tokens != UNLIMITED).then_some(max_tokens);
         let (tools, more) = (shared.tools.as_ref(), &shared.request);
-        let ask = Ask { max_tokens, temperature: shared.temperature, seed, tools, more };
+        let ask = Ask { max_tokens, temperature: shared.temperature, seed, tools, more, echo: shared.echo };
         let reply = match shared.servers.chat(&sticky, &sent, ask).await {
             Ok(reply) => reply,
             Err(e @ ServerError::ContextOverflow { .. }) => {

@@ -41,6 +41,8 @@ pub struct RunOptions {
     pub rollouts: u32,
     /// Which part of them is this run's; by default all.
     pub shard: Shard,
+    /// Whether a model reads its own thinking again.
+    pub echo: Echo,
     /// Which ended rollouts are repeated; by default those that the server or the sandbox spoiled.
     pub retry: RetryFailed,
     /// Rollouts at a time.
@@ -57,6 +59,18 @@ pub struct RunOptions {
     pub reserve_tokens: Option<u64>,
     /// Tokens of a reply, if not the harness's limit.
     pub max_turn_tokens: Option<u64>,
+}
+
+/// Whether a model reads its own thinking again, under the key that the server sent it under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Echo {
+    /// With tool calls, between which models think on; not in the text.
+    #[default]
+    WithTools,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// Which ended rollouts a run repeats.
@@ -186,10 +200,17 @@ fn shared(options: &RunOptions, harness: Arc<dyn Harness>) -> Result<Shared, Err
         )));
     }
     let servers = Pool::new(&options.server).map_err(|e| Error::Options(e.to_string()))?;
+    let tools = harness.tools(&options.policy);
+    let echo = match options.echo {
+        Echo::WithTools => tools.is_some(),
+        Echo::Always => true,
+        Echo::Never => false,
+    };
     Ok(Shared {
         servers,
+        echo,
         context: AtomicU64::new(0),
-        tools: harness.tools(&options.policy),
+        tools,
         request: harness.request(),
         harness,
         limits,

@@ -17,6 +17,9 @@ pub struct Message {
     /// Thinking, under the key that newer vLLM uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
+    /// Whether the thinking stood in the text and was taken out of it; it is then under no key of the server's.
+    #[serde(skip)]
+    pub thought_in_text: bool,
     /// Tool calls as the server sent them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Value>,

@@ -7,7 +7,7 @@ use super::limits::PolicyArgs;
 use anyhow::{Context, ensure};
 use progress::Progress;
 use rustix::process::Resource;
-use sbx_agent::{Retry, RetryFailed, RunOptions, ServerOptions, Shard, Summary};
+use sbx_agent::{Echo, Retry, RetryFailed, RunOptions, ServerOptions, Shard, Summary};
 use sbx_records::Instance;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,6 +62,9 @@ pub struct Args {
     /// Sampling temperature
     #[arg(long, value_name = "T", default_value_t = 1.0)]
     temperature: f64,
+    /// Whether the model reads its own thinking again, under the key that the server sent it under: with tool calls, always, never
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "tools")]
+    echo_thinking: Thinking,
     /// Seed of the run; each turn has one derived from it [default: none is sent]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
@@ -96,6 +99,14 @@ pub struct Args {
     policy: PolicyArgs,
 }
 
+/// [`Echo`] on the command line.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Thinking {
+    Tools,
+    Always,
+    Never,
+}
+
 /// [`RetryFailed`] on the command line.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Repeat {
@@ -122,6 +133,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         repos: args.repos,
         out: args.shard.folder().map_or_else(|| args.out.clone(), |part| args.out.join(part)),
         shard: args.shard,
+        echo: match args.echo_thinking {
+            Thinking::Tools => Echo::WithTools,
+            Thinking::Always => Echo::Always,
+            Thinking::Never => Echo::Never,
+        },
         retry: match args.retry_failed {
             Repeat::Infra => RetryFailed::Infra,
             Repeat::None => RetryFailed::None,

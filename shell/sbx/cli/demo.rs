@@ -4,7 +4,7 @@
 use super::agent::roll_out;
 use anyhow::{Context, ensure};
 use sbx::Policy;
-use sbx_agent::{Retry, RetryFailed, RunOptions, Script, ScriptedServer, ServerOptions, Shard};
+use sbx_agent::{Echo, Retry, RetryFailed, RunOptions, Script, ScriptedServer, ServerOptions, Shard};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -57,6 +57,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         rollouts: args.rollouts.max(1),
         shard: Shard::default(),
         retry: RetryFailed::default(),
+        echo: Echo::default(),
         concurrency: 2,
         temperature: 1.0,
         seed: Some(0),

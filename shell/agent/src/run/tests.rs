@@ -83,6 +83,7 @@ impl World {
             rollouts,
             shard: Shard::default(),
             retry: RetryFailed::default(),
+            echo: Echo::default(),
             concurrency: 3,
             temperature: 1.0,
             seed: Some(7),

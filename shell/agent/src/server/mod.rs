@@ -54,6 +54,8 @@ pub(crate) struct Ask<'a> {
     pub tools: Option<&'a Value>,
     /// Further keys of the harness; those of the command line win.
     pub more: &'a Map<String, Value>,
+    /// Whether the model reads its own thinking again.
+    pub echo: bool,
 }
 
 impl Client {
@@ -154,7 +156,7 @@ impl Client {
     }
 
     fn body(&self, messages: &[Message], ask: Ask<'_>) -> Value {
-        let messages: Vec<Value> = messages.iter().map(|m| sent(m, ask.tools.is_some())).collect();
+        let messages: Vec<Value> = messages.iter().map(|m| sent(m, &ask)).collect();
         let mut body = json!({
             "model": self.options.model,
             "messages": messages,
@@ -231,12 +233,16 @@ impl Client {
     }
 }
 
-/// A message as it is sent back: thinking is not, and tool calls only to a model that has tools.
-fn sent(message: &Message, with_tools: bool) -> Value {
+/// A message as it is sent back: thinking only where it is wanted and under the key that it came under, and tool calls only
+/// to a model that has tools.
+fn sent(message: &Message, ask: &Ask<'_>) -> Value {
     let mut sent = json!({"role": message.role, "content": message.content});
-    if let Value::Object(map) = &mut sent
-        && with_tools
-    {
+    let Value::Object(map) = &mut sent else { return sent };
+    if ask.echo && !message.thought_in_text {
+        let thoughts = [("reasoning_content", &message.reasoning_content), ("reasoning", &message.reasoning)];
+        map.extend(thoughts.into_iter().filter_map(|(key, text)| Some((key.into(), text.clone()?.into()))));
+    }
+    if ask.tools.is_some() {
         map.extend(message.tool_calls.clone().map(|calls| ("tool_calls".into(), calls)));
         map.extend(message.tool_call_id.clone().map(|id| ("tool_call_id".into(), id.into())));
         map.extend(message.name.clone().map(|name| ("name".into(), name.into())));
@@ -296,7 +302,8 @@ mod tests {
         let seen = Message { tool_call_id: Some("c".into()), ..Message::new("tool", "o") };
         let messages = [said, seen];
         let more = Map::new();
-        let ask = Ask { max_tokens: Some(9), temperature: 0.0, seed: None, tools: None, more: &more };
+        let ask =
+            Ask { max_tokens: Some(9), temperature: 0.0, seed: None, tools: None, more: &more, echo: false };
         assert_eq!(
             client().body(&messages, ask),
             json!({
@@ -311,5 +318,26 @@ mod tests {
         assert_eq!(body["tools"], tools);
         assert_eq!(body["messages"][0], json!({"role": "assistant", "content": "a", "tool_calls": calls}));
         assert_eq!(body["messages"][1], json!({"role": "tool", "content": "o", "tool_call_id": "c"}));
+    }
+
+    #[test]
+    fn thinking_goes_back_under_the_key_that_it_came_under() {
+        let more = Map::new();
+        let ask =
+            Ask { max_tokens: None, temperature: 0.0, seed: None, tools: None, more: &more, echo: true };
+        let text = |key: &str| json!({"role": "assistant", "content": "a", key: "t"});
+        for key in ["reasoning_content", "reasoning"] {
+            let message: Message = serde_json::from_value(text(key)).unwrap();
+            assert_eq!(sent(&message, &ask), text(key));
+            assert_eq!(
+                sent(&message, &Ask { echo: false, ..ask }),
+                json!({"role": "assistant", "content": "a"})
+            );
+        }
+        // What stood in the text came under no key.
+        let reply =
+            Reply::parse(r#"{"choices":[{"message":{"role":"assistant","content":"<think>t</think>a"}}]}"#)
+                .unwrap();
+        assert_eq!(sent(&reply.message, &ask), json!({"role": "assistant", "content": "a"}));
     }
 }

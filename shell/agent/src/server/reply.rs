@@ -86,6 +86,7 @@ fn split_thinking(mut message: Message) -> Message {
     if let (Some(thinking), text) = without_thinking(&message.content) {
         let (thinking, text) = (thinking.to_string(), text.to_string());
         message.reasoning_content.get_or_insert(thinking);
+        message.thought_in_text = true;
         message.content = text;
     }
     message.role = "assistant".into();
