@@ -166,6 +166,31 @@ fn prompt_tokens(body: &Value) -> u64 {
     (body["messages"].to_string().len() as u64).div_ceil(BYTES_PER_TOKEN)
 }
 
+/// A completion as a stream of events, its text in small pieces.
+fn streamed(completion: &Value) -> Response {
+    let message = &completion["choices"][0]["message"];
+    let text: Vec<char> = message["content"].as_str().unwrap_or_default().chars().collect();
+    let delta = |delta: Value, finish: Value| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+        format!("data: {}\n\n", json!({"id": completion["id"], "choices": [choice]}))
+    };
+    let mut events = delta(json!({"role": "assistant", "content": ""}), Value::Null);
+    for piece in text.chunks(7) {
+        events.push_str(&delta(json!({"content": piece.iter().collect::<String>()}), Value::Null));
+    }
+    for (index, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
+        let mut call = call.clone();
+        call["index"] = index.into();
+        events.push_str(&delta(json!({"tool_calls": [call]}), Value::Null));
+    }
+    events.push_str(&delta(json!({}), completion["choices"][0]["finish_reason"].clone()));
+    events.push_str(&format!(
+        "data: {}\n\ndata: [DONE]\n\n",
+        json!({"choices": [], "usage": completion["usage"]})
+    ));
+    ([(axum::http::header::CONTENT_TYPE, "text/event-stream")], events).into_response()
+}
+
 async fn complete(State(speaker): State<Arc<Speaker>>, axum::Json(body): axum::Json<Value>) -> Response {
     // Counted down also when the client goes away.
     struct Leave<'a>(&'a Speaker);
@@ -177,6 +202,7 @@ async fn complete(State(speaker): State<Arc<Speaker>>, axum::Json(body): axum::J
     let asked = speaker.ask(&body);
     let _leave = Leave(&speaker);
     match (speaker.faults)(asked) {
+        None if body["stream"] == true => streamed(&speaker.completion(&body)),
         None => axum::Json(speaker.completion(&body)).into_response(),
         Some(fault) => fault.answer(&body, || speaker.completion(&body)).await,
     }

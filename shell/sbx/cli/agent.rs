@@ -89,6 +89,9 @@ pub struct Args {
     /// Longest time for one answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     request_timeout: u64,
+    /// Stream answers, and give one up when nothing came for so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    stream_idle: Option<u64>,
     /// Tries of a request that fails for a passing reason
     #[arg(long, value_name = "N", default_value_t = 10)]
     attempts: u32,
@@ -127,6 +130,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             api_key: std::env::var(&args.api_key_env).ok().filter(|k| !k.is_empty()),
             extra_body: extra_body(args.extra_body.as_deref())?,
             timeout: Duration::from_secs(args.request_timeout),
+            idle: args.stream_idle.map(Duration::from_secs),
             retry: Retry { attempts: args.attempts.max(1), ..Retry::default() },
         },
         policy: args.policy.resolve()?,

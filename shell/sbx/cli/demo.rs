@@ -49,6 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             api_key: None,
             extra_body: serde_json::Map::new(),
             timeout: Duration::from_secs(60),
+            idle: None,
             retry: Retry::default(),
         },
         harness: "swe-zero".into(),

@@ -134,13 +134,14 @@ impl Harness for SweAgent {
         } else {
             let mut text = seen.stdout.text();
             text.push_str(&seen.stderr.text());
-            text.strip_suffix('\n').unwrap_or(&text).to_string()
+            // The original's runtime hands outputs on without the blanks around them.
+            text.trim().to_string()
         };
         call.answer(&self.shown(&text))
     }
 
     fn said(&self, call: &Call, _: &str, text: &str) -> Message {
-        call.answer(&self.shown(text.strip_suffix('\n').unwrap_or(text)))
+        call.answer(&self.shown(text.trim()))
     }
 
     /// No output of a script ends the rollout; only `submit` does.

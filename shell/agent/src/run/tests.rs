@@ -71,6 +71,7 @@ impl World {
                 api_key: None,
                 extra_body: serde_json::Map::new(),
                 timeout: Duration::from_secs(20),
+                idle: None,
                 retry: Retry {
                     attempts: 4,
                     first: Duration::from_millis(5),

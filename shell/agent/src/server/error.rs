@@ -28,6 +28,12 @@ pub enum ServerError {
         /// The base URL.
         url: String,
     },
+    /// Nothing came for a while in a streamed answer.
+    #[error("{url}: nothing came for a while; --stream-idle allows more")]
+    Idle {
+        /// The base URL.
+        url: String,
+    },
     /// 401 or 403.
     #[error("the server refuses the key (HTTP {status}): {said}; set the key's variable with --api-key-env")]
     Auth {
@@ -121,6 +127,7 @@ impl ServerError {
         match self {
             ServerError::Connection { .. }
             | ServerError::Timeout { .. }
+            | ServerError::Idle { .. }
             | ServerError::Busy { .. }
             | ServerError::NotACompletion(_)
             | ServerError::EmptyChoices => true,

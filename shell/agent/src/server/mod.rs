@@ -9,6 +9,7 @@ mod options;
 mod overflow;
 mod pool;
 mod reply;
+mod stream;
 
 pub use error::ServerError;
 pub use options::{Retry, ServerOptions};
@@ -166,6 +167,10 @@ impl Client {
             map.extend(ask.max_tokens.map(|n| ("max_tokens".into(), n.into())));
             map.extend(ask.seed.map(|seed| ("seed".into(), seed.into())));
             map.extend(ask.tools.map(|tools| ("tools".into(), tools.clone())));
+            if self.options.idle.is_some() {
+                map.insert("stream".into(), true.into());
+                map.insert("stream_options".into(), json!({"include_usage": true}));
+            }
             map.extend(ask.more.clone());
             map.extend(self.options.extra_body.clone());
         }
@@ -178,7 +183,7 @@ impl Client {
         let (status, headers, text) = self.send(self.http.post(&url).json(body)).await?;
         if status == 200 {
             pass.answered();
-            return Reply::parse(&text);
+            return Reply::parse(&stream::whole(text)?);
         }
         let error = ServerError::of_status(status, &text, wait(&headers));
         if matches!(error, ServerError::Busy { .. }) {
@@ -196,10 +201,15 @@ impl Client {
             request = request.bearer_auth(key);
         }
         let transport = |e: reqwest::Error| ServerError::of_transport(&e, &self.base_url);
-        let answer = request.send().await.map_err(transport)?;
+        let late = |_| ServerError::Idle { url: self.base_url.clone() };
+        let idle = self.options.idle;
+        let answer = reply::within(idle, request.send()).await.map_err(late)?.map_err(transport)?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let mut text =
-            reply::text_of(answer, MAX_ANSWER_BYTES).await.map_err(transport)?.ok_or_else(|| {
+        let mut text = reply::text_of(answer, MAX_ANSWER_BYTES, idle)
+            .await
+            .map_err(late)?
+            .map_err(transport)?
+            .ok_or_else(|| {
                 ServerError::NotACompletion(format!("an answer of more than {MAX_ANSWER_BYTES} bytes"))
             })?;
         if let Some(key) = &self.options.api_key

@@ -17,6 +17,8 @@ pub struct ServerOptions {
     pub extra_body: Map<String, Value>,
     /// Longest time for one answer. Default: 600 s.
     pub timeout: Duration,
+    /// Longest time without a piece of an answer; answers are then streamed. Default: none, and they are not.
+    pub idle: Option<Duration>,
     /// When to try again.
     pub retry: Retry,
 }
@@ -30,6 +32,7 @@ impl ServerOptions {
             api_key: None,
             extra_body: Map::new(),
             timeout: Duration::from_secs(600),
+            idle: None,
             retry: Retry::default(),
         }
     }
@@ -43,6 +46,7 @@ impl fmt::Debug for ServerOptions {
             .field("api_key", &self.api_key.as_ref().map(|_| "…"))
             .field("extra_body", &self.extra_body)
             .field("timeout", &self.timeout)
+            .field("idle", &self.idle)
             .field("retry", &self.retry)
             .finish()
     }

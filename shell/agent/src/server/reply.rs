@@ -5,6 +5,8 @@ use super::error::cut;
 use sbx_records::Message;
 use serde::Deserialize;
 use serde_json::Value;
+use std::time::Duration;
+use tokio::time::error::Elapsed;
 
 /// A completion.
 #[derive(Clone, Debug)]
@@ -94,18 +96,29 @@ fn split_thinking(mut message: Message) -> Message {
 }
 
 /// Reads an answer's text; `None` when it is longer than `most` bytes.
+/// The outer error says that nothing came for as long as `idle`.
 pub(super) async fn text_of(
     mut answer: reqwest::Response,
     most: usize,
-) -> Result<Option<String>, reqwest::Error> {
+    idle: Option<Duration>,
+) -> Result<Result<Option<String>, reqwest::Error>, Elapsed> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if bytes.len() + chunk.len() > most {
-            return Ok(None);
+    loop {
+        match within(idle, answer.chunk()).await? {
+            Err(e) => return Ok(Err(e)),
+            Ok(None) => return Ok(Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))),
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > most => return Ok(Ok(None)),
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Waits for something, for a time or for ever.
+pub(super) async fn within<T>(time: Option<Duration>, what: impl Future<Output = T>) -> Result<T, Elapsed> {
+    match time {
+        Some(time) => tokio::time::timeout(time, what).await,
+        None => Ok(what.await),
+    }
 }
 
 #[cfg(test)]

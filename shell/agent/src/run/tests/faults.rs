@@ -85,3 +85,23 @@ async fn one_bad_request_is_one_rollouts_trouble() {
     assert_eq!((summary.ended[&ExitStatus::Errored], summary.ended[&ExitStatus::Submitted]), (1, 3));
     assert_eq!(summary.missing(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_put_together_and_one_that_hangs_is_tried_again() {
+    let world = World::new();
+    // The second request hangs once.
+    let faults = |asked: Asked| (asked.number == 1).then(|| Fault::Slow(Duration::from_secs(15)));
+    let server = ScriptedServer::start_with(script(&FIX), faults).await.unwrap();
+    let mut options = world.options(server.base_url(), 1);
+    options.server.idle = Some(Duration::from_millis(400));
+    let started = Instant::now();
+    let summary = run(options, &Ears::default()).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert_eq!(summary.missing(), 0);
+    let rollout = world.journal().remove(0);
+    assert_eq!(rollout.exit_status, ExitStatus::Submitted, "{}", rollout.exit_status_detail);
+    assert!(rollout.patch.contains("+two") && !rollout.tokens_estimated);
+    assert!(
+        server.requests().iter().all(|r| r["stream"] == true && r["stream_options"]["include_usage"] == true)
+    );
+}
