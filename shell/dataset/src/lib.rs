@@ -33,6 +33,7 @@ mod finalize;
 mod messages;
 mod minhash;
 mod pairwise;
+mod plots;
 mod report;
 mod shards;
 mod stats;

@@ -2,6 +2,7 @@
 //! by the template engine.
 
 use crate::Error;
+use crate::plots::Points;
 use crate::stats::Stats;
 use minijinja::{AutoEscape, Environment, context};
 use sbx_records::{Draft, Rollout, Rollouts};
@@ -20,6 +21,7 @@ pub(crate) fn draft(
     path: &Path,
     rollouts: &Rollouts,
     stats: &Stats,
+    points: &Points,
     conversations: usize,
 ) -> Result<Draft, Error> {
     let mut templates = Environment::new();
@@ -36,7 +38,7 @@ pub(crate) fn draft(
     .map(|(name, n)| (name, n, 100.0 * n as f64 / stats.rollouts.max(1) as f64));
     let shown = rollouts.len().min(conversations);
     let head = head.render(
-        context! { rows => stats.rows(), shares => shares.to_vec(), shown, total => rollouts.len() },
+        context! { rows => stats.rows(), shares => shares.to_vec(), plots => minijinja::Value::from(minijinja::value::Serde(&points.plots())), shown, total => rollouts.len() },
     )?;
     let mut failure = None;
     Draft::write(path, |f| {

@@ -1,5 +1,6 @@
 //! Writes the data set of a run folder: everything under other names first, then the names.
 
+use crate::plots::Points;
 use crate::shards::{SHARD_BYTES, Shards};
 use crate::stats::{Counter, Stats};
 use crate::table::{CARD, FULL};
@@ -61,8 +62,10 @@ pub fn write_with(dir: &Path, options: &DatasetOptions) -> Result<Written, Error
     let mut counter = Counter::new(options.diversity);
     let mut data = Shards::new(data, &CARD, SHARD_BYTES);
     let mut full = Shards::new(full, &FULL, SHARD_BYTES);
+    let mut points = Points::default();
     for rollout in rollouts.iter() {
         let rollout = rollout?;
+        points.add(&rollout);
         counter.add(&rollout, |row| rollouts.get(row).unwrap_or_else(|| Ok(Default::default())))?;
         data.push(&rollout)?;
         full.push(&rollout)?;
@@ -70,7 +73,7 @@ pub fn write_with(dir: &Path, options: &DatasetOptions) -> Result<Written, Error
     let stats = counter.finish();
     let (data, full) = (data.finish()?, full.finish()?);
     let (page, readme) = (dir.join("report.html"), dir.join("README.md"));
-    let page_draft = report::draft(&page, &rollouts, &stats, options.conversations)?;
+    let page_draft = report::draft(&page, &rollouts, &stats, &points, options.conversations)?;
     let card = card::render(&stats, &rollouts, [data.sizes, full.sizes])?;
     let card_draft = Draft::write(&readme, |f| f.write_all(card.as_bytes()))?;
     page_draft.sync()?;
