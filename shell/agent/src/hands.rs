@@ -1,7 +1,7 @@
 //! The sandbox of a rollout, lent to a blocking thread for each action: actions block, conversations do not.
 
-mod files;
-mod terminal;
+pub(crate) mod files;
+pub(crate) mod terminal;
 
 use crate::Error;
 use crate::checkout::Checkout;
@@ -27,7 +27,7 @@ struct Hand {
     editor: Option<Editor>,
 }
 
-enum Kind {
+pub(crate) enum Kind {
     /// A bash for each action.
     Each(Box<Shell>),
     /// One bash for all, on a terminal.

@@ -1,9 +1,13 @@
 //! Recorded actions again, under any policy: what is refused, and what comes out differently.
 
+use crate::editor::{Edit, Editor, Style};
+use crate::hands::Kind;
+use crate::hands::files::InSandbox;
 use sbx_bash::{Script, Shell, Verdict, judge, outside};
 use sbx_records::{Acted, Recording, Seen};
 use sbx_runtime::{Action, Denied, Observation, Outcome, Policy, Workspace};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -94,9 +98,8 @@ pub fn judge_recording(policy: &Policy, recording: &Recording) -> Vec<Finding> {
     findings.collect()
 }
 
-/// Runs a recording's scripts one after the other in a sandbox of their own.
-///
-/// Tools of the original harness are not run, so what an editor changed is missing from what follows.
+/// Runs a recording's scripts and edits one after the other in a sandbox of their own; other tools of the original harness are
+/// not run.
 ///
 /// # Errors
 /// The sandbox cannot be built, or fails.
@@ -106,14 +109,25 @@ pub fn replay(
     recording: &Recording,
     time: Duration,
 ) -> Result<Vec<Finding>, sbx_runtime::Error> {
-    let mut shell = Shell::open(policy, workspace)?;
+    let mut shell = Kind::Each(Box::new(Shell::open(policy, workspace)?));
+    let mut editor = Editor::new(Style::SweAgent);
     let mut findings = Vec::new();
     for (n, step) in recording.steps.iter().enumerate() {
         let mut finding = finding(recording, n);
-        if let Acted::Script(script) = &step.action {
-            // Harnesses record both outputs as one.
-            let seen = shell.act(&Action::bash(script).time(time).merged())?;
-            compare(&mut finding, policy, script, step.seen.as_ref(), &seen);
+        match (&step.action, &mut shell) {
+            (Acted::Script(script), Kind::Each(shell)) => {
+                // Harnesses record both outputs as one.
+                let seen = shell.act(&Action::bash(script).time(time).merged())?;
+                compare(&mut finding, policy, script, step.seen.as_ref(), &seen);
+            }
+            (Acted::Tool { name, arguments, text }, shell) => {
+                if let Some(edit) = edit(name, arguments, text) {
+                    let mut files = InSandbox { shell, broken: None };
+                    let said = editor.run(&edit, &mut files);
+                    compare_edit(&mut finding, step.seen.as_ref(), &said);
+                }
+            }
+            (Acted::Script(_), Kind::One(_)) => {}
         }
         findings.push(finding);
     }
@@ -164,6 +178,38 @@ fn compare(finding: &mut Finding, policy: &Policy, script: &str, recorded: Optio
     if !same_output {
         finding.output = Some((quote(&recorded.output), quote(&output)));
     }
+}
+
+/// The edit that a tool's call asks for, if it is one of the editor's.
+fn edit(name: &str, arguments: &Value, text: &str) -> Option<Edit> {
+    // OpenHands calls its events `edit` and `read`, and keeps the tool's arguments in them, with others.
+    let keys = ["command", "path", "file_text", "old_str", "new_str", "insert_line", "view_range"];
+    match name {
+        "str_replace_editor" if arguments.get("line").is_some() => crate::harness::editor_line(text),
+        "str_replace_editor" => Edit::parse(arguments).ok(),
+        "edit" | "read" => {
+            let mut own: Map<String, Value> = arguments
+                .as_object()?
+                .iter()
+                .filter(|(key, value)| keys.contains(&key.as_str()) && !value.is_null())
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect();
+            own.entry("command").or_insert_with(|| "view".into());
+            Edit::parse(&Value::Object(own)).ok()
+        }
+        _ => None,
+    }
+}
+
+fn compare_edit(finding: &mut Finding, recorded: Option<&Seen>, said: &str) {
+    finding.fate = match recorded {
+        None => Fate::Unrecorded,
+        Some(recorded) if recorded.is_cut || lines(&recorded.output).eq(lines(said)) => Fate::Same,
+        Some(recorded) => {
+            finding.output = Some((quote(&recorded.output), quote(said)));
+            Fate::Differs
+        }
+    };
 }
 
 /// The lines of an output, without the blanks at their ends and the empty lines around them.
@@ -271,6 +317,24 @@ mod tests {
         assert_eq!(report.programs["python3"], ProgramCount { used: 1, refused: 1, differs: 0 });
         assert_eq!(report.programs["cat"], ProgramCount { used: 3, refused: 0, differs: 1 });
         assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "one\n");
+    }
+
+    #[test]
+    fn edits_are_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("f"), "one\n").unwrap();
+        let value = json!({"trajectory": [
+            {"action": "str_replace_editor str_replace /testbed/f --old_str 'one' --new_str 'two'",
+             "observation": "The file /testbed/f has been edited. Here's the result of running `cat -n` on a snippet of /testbed/f:\r\n     1\ttwo\r\n     2\t\r\nReview the changes and make sure they are as expected. Edit the file again if necessary."},
+            {"action": "cat f", "observation": "two"},
+            {"action": "submit", "observation": ""},
+        ]});
+        let recording = recording(value, "t".into()).unwrap();
+        let policy = Policy::preset("whitelist").unwrap();
+        let workspace = Workspace::new(dir.path()).at("/testbed");
+        let found = replay(&policy, workspace, &recording, Duration::from_secs(20)).unwrap();
+        let fates: Vec<_> = found.iter().map(|f| f.fate).collect();
+        assert_eq!(fates, [Fate::Same, Fate::Same, Fate::Tool], "{found:#?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 const TIME: Duration = Duration::from_secs(60);
 
 /// Files of a rollout's sandbox.
-pub(super) struct InSandbox<'a> {
+pub(crate) struct InSandbox<'a> {
     pub shell: &'a mut Shell,
     /// Why the sandbox itself failed, if it did: that is not for the model.
     pub broken: Option<String>,

@@ -6,7 +6,7 @@ use sbx_runtime::{Changes, Error, Observation, Waited};
 use std::time::Duration;
 
 /// A persistent bash and what OpenHands' runtime says around its output.
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     shell: LiveShell,
     /// The script that runs.
     script: String,

@@ -208,6 +208,8 @@ const HARNESSES: [(&str, Make); 5] = [
     }),
 ];
 
+pub(crate) use swe_agent::editor_line;
+
 /// Names of all harnesses, in order.
 pub fn names() -> [&'static str; HARNESSES.len()] {
     HARNESSES.map(|(name, _)| name)

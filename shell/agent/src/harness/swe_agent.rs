@@ -7,6 +7,8 @@
 mod config;
 mod parse;
 
+pub(crate) use parse::editor_line;
+
 use super::tool_call::Fault;
 use super::{Call, Harness, Limits, NoCall, Submit, UNLIMITED};
 use crate::editor::Style;

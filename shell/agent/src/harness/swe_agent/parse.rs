@@ -78,7 +78,7 @@ fn of_line(line: &str) -> Call {
 }
 
 /// `str_replace_editor COMMAND PATH --old_str '…' --view_range 1 2 …`.
-fn editor_line(line: &str) -> Option<Edit> {
+pub(crate) fn editor_line(line: &str) -> Option<Edit> {
     line.strip_prefix("str_replace_editor ")?;
     let script = Script::read(line).ok()?;
     let [one] = script.calls.as_slice() else { return None };
