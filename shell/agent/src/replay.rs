@@ -325,7 +325,7 @@ mod tests {
         std::fs::write(dir.path().join("f"), "one\n").unwrap();
         let value = json!({"trajectory": [
             {"action": "str_replace_editor str_replace /testbed/f --old_str 'one' --new_str 'two'",
-             "observation": "The file /testbed/f has been edited. Here's the result of running `cat -n` on a snippet of /testbed/f:\r\n     1\ttwo\r\n     2\t\r\nReview the changes and make sure they are as expected. Edit the file again if necessary."},
+             "observation": "The file /testbed/f has been edited. Here's the result of running `cat -n` on a snippet of /testbed/f:\r\n     1\ttwo\r\nReview the changes and make sure they are as expected. Edit the file again if necessary."},
             {"action": "cat f", "observation": "two"},
             {"action": "submit", "observation": ""},
         ]});

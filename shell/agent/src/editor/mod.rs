@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use words::Words;
 
-/// Lines around an edit that are shown.
+/// Lines around an insertion that are shown.
 const SNIPPET_LINES: usize = 4;
 /// Largest file that is edited, in bytes.
 pub(crate) const MAX_FILE: usize = 16 << 20;
@@ -226,10 +226,11 @@ impl Editor {
         files.write(path, &changed)?;
         self.remember(path, text.clone());
         let line = text[..at].matches('\n').count();
-        let first = line.saturating_sub(SNIPPET_LINES);
-        let last = line + SNIPPET_LINES + new.matches('\n').count();
+        let (before, after) = words.around_a_replacement();
+        let first = line.saturating_sub(before);
+        let end = line + new.matches('\n').count() + 1 + after;
         let lines: Vec<&str> = changed.split('\n').collect();
-        let snippet = lines[first..(last + 1).min(lines.len())].join("\n");
+        let snippet = words.snippet(&lines, first, end);
         Ok(words.edited(path, &words.numbered(&snippet, &format!("a snippet of {path}"), first + 1)))
     }
 
@@ -247,8 +248,8 @@ impl Editor {
         files.write(path, &all.join("\n"))?;
         self.remember(path, text.clone());
         let first = at.saturating_sub(SNIPPET_LINES);
-        let last = (at + added.len() + SNIPPET_LINES).min(all.len());
-        let snippet = words.numbered(&all[first..last].join("\n"), words.inserted(path).as_str(), first + 1);
+        let snippet = words.snippet(&all, first, at + added.len() + SNIPPET_LINES);
+        let snippet = words.numbered(&snippet, words.inserted(path).as_str(), first + 1);
         Ok(words.grown(path, &snippet))
     }
 

@@ -51,8 +51,8 @@ fn edits_are_shown_as_the_original_shows_them() {
     assert_eq!(
         replaced,
         "The file /w/f has been edited. Here's the result of running `cat -n` on a snippet of /w/f:\n\
-         \x20    2\tline 2\n     3\tline 3\n     4\tline 4\n     5\tline 5\n     6\tsix\n     7\t        six\n     8\tline 7\n\
-         \x20    9\tline 8\n    10\tline 9\n    11\tline 10\n\
+         \x20    1\tline 1\n     2\tline 2\n     3\tline 3\n     4\tline 4\n     5\tline 5\n     6\tsix\n     7\t        six\n\
+         \x20    8\tline 7\n     9\tline 8\n    10\tline 9\n\
          Review the changes and make sure they are as expected. Edit the file again if necessary."
     );
     let viewed =
@@ -150,4 +150,28 @@ fn a_long_file_is_clipped() {
         let shown = call(&mut Editor::new(style), &mut files, json!({"command": "view", "path": "/f"}));
         assert!(shown.contains("<response clipped><NOTE>") && shown.len() < most + 500);
     }
+}
+
+#[test]
+fn openhands_shows_other_lines_around_an_edit() {
+    let text: String = (1..=20).map(|n| format!("line {n}\n")).collect();
+    let mut files = Memory([("/f".to_string(), text)].into());
+    let mut editor = Editor::new(Style::OpenHands);
+    let replaced = call(
+        &mut editor,
+        &mut files,
+        json!({"command": "str_replace", "path": "/f", "old_str": "line 9\n", "new_str": "nine\n"}),
+    );
+    let shown: Vec<&str> = replaced.lines().collect();
+    assert_eq!(
+        (shown[1], shown[shown.len() - 3], shown[shown.len() - 2]),
+        ("     6\tline 6", "    14\tline 14", "    15\t")
+    );
+    let inserted = call(
+        &mut editor,
+        &mut files,
+        json!({"command": "insert", "path": "/f", "insert_line": 9, "new_str": "new"}),
+    );
+    let shown: Vec<&str> = inserted.lines().collect();
+    assert_eq!((shown[1], shown[5], shown[shown.len() - 2]), ("     6\tline 6", "    10\tnew", "    15\t"));
 }

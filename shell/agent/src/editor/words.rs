@@ -216,6 +216,22 @@ impl Words {
         format!("Last edit to {path} undone successfully. {}", self.numbered(text, path, 1))
     }
 
+    /// Lines before and after a replacement that are shown, as recorded trajectories of both have them.
+    pub(super) fn around_a_replacement(self) -> (usize, usize) {
+        if self.is_swe_agent() { (5, 3) } else { (3, 4) }
+    }
+
+    /// Lines `first` to before `end`; OpenHands shows the line break after the last as an empty line.
+    pub(super) fn snippet(self, lines: &[&str], first: usize, end: usize) -> String {
+        if self.is_swe_agent() {
+            // What follows the last line break is no line here.
+            let count = lines.len() - usize::from(lines.len() > first + 1 && lines.last() == Some(&""));
+            return lines[first..end.min(count)].join("\n");
+        }
+        let snippet = lines[first..end.min(lines.len())].join("\n");
+        if end >= lines.len() { snippet } else { snippet + "\n" }
+    }
+
     /// The lines with their numbers, as `cat -n` would print them.
     pub(super) fn numbered(self, text: &str, what: &str, first: usize) -> String {
         let text = self.clip(text);
