@@ -481,7 +481,20 @@ mod tests {
     }
 
     #[test]
-    fn domains_are_refused_while_there_is_no_proxy() {
-        assert!(error("[network]\nallow = [\"example.org\"]\n").starts_with("p.toml:2: network.allow:"));
+    fn domains_append_and_are_checked() {
+        let open = "extends = \"whitelist\"\nloosens = [\"network.allow\"]\n[network]\n";
+        let policy =
+            Policy::parse(&format!("{open}allow = [\"example.org\", \"*.example.net:8443\"]\n"), "p.toml")
+                .unwrap();
+        assert_eq!((policy.network, policy.domains.len()), (Network::Proxy, 2));
+        assert_eq!(Policy::parse(&format!("{open}allow = []\n"), "p.toml").unwrap().network, Network::None);
+        assert_eq!(
+            error(&format!("{open}allow = [\"https://example.org\"]\n")),
+            "p.toml:4: network.allow: expected a domain such as example.org, *.example.org or example.org:8443, found \"https://example.org\""
+        );
+        assert!(
+            error("extends = \"whitelist\"\n[network]\nallow = [\"example.org\"]\n")
+                .contains("loosens = [\"network.allow\"]")
+        );
     }
 }

@@ -6,6 +6,7 @@ macro_rules! say {
 }
 
 mod agent;
+mod bench;
 mod cache;
 mod completions;
 mod dataset;
@@ -49,6 +50,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Try several hundred attacks on this machine and tell which were stopped
     Selftest(selftest::Args),
+    /// Measure this machine: attacks stopped, start-up times
+    Bench(bench::Args),
     /// Check, show and explain policies
     Policy(policy::Args),
     /// Roll a model out on instances
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Shell(args) => shell::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Agent(args) => agent::run(*args),

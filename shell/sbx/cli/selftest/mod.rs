@@ -43,6 +43,13 @@ pub struct Args {
     concurrency: Option<usize>,
 }
 
+impl Args {
+    /// The same with every comparison.
+    pub fn in_full(self) -> Args {
+        Args { full: true, ..self }
+    }
+}
+
 /// An attack and what came of it, by who held the walls.
 pub struct Tried {
     case: Case,
