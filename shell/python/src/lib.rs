@@ -2,6 +2,8 @@
 //! nothing forks inside Python, and other threads go on while an action runs.
 #![forbid(unsafe_code)]
 
+mod session;
+
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use sbx_runtime::{Action, Outcome, Workspace};
@@ -13,11 +15,11 @@ use std::time::Duration;
 /// What an action may do.
 #[pyclass(frozen, from_py_object)]
 #[derive(Clone)]
-struct Policy(sbx_runtime::Policy);
+pub(crate) struct Policy(sbx_runtime::Policy);
 
 #[pymethods]
 impl Policy {
-    /// Returns a preset: base, swe-zero, whitelist, readonly, python.
+    /// Returns a preset: base, swe-zero, whitelist, readonly, python, build, rust, node.
     #[staticmethod]
     fn preset(name: &str) -> PyResult<Policy> {
         sbx_runtime::Policy::preset(name).map(Policy).map_err(|e| PyValueError::new_err(e.to_string()))
@@ -50,7 +52,7 @@ impl Policy {
 
 /// All that is known after an action.
 #[pyclass(frozen, get_all)]
-struct Observation {
+pub(crate) struct Observation {
     /// exited, signaled, timed_out, refused, out_of_memory, output_limit.
     outcome: String,
     /// 0–255; 128 + n for signal n, 124 timed out, 126 refused or not executable, 127 not found.
@@ -71,7 +73,10 @@ struct Observation {
 #[pymethods]
 impl Observation {
     fn __repr__(&self) -> String {
-        format!("Observation(outcome={:?}, exit_code={}, stdout={:?})", self.outcome, self.exit_code, self.stdout)
+        format!(
+            "Observation(outcome={:?}, exit_code={}, stdout={:?})",
+            self.outcome, self.exit_code, self.stdout
+        )
     }
 }
 
@@ -107,9 +112,7 @@ impl Shell {
     ) -> PyResult<Observation> {
         let mut action = Action::bash(script);
         if let Some(seconds) = timeout {
-            let time = Duration::try_from_secs_f64(seconds)
-                .map_err(|_| PyValueError::new_err(format!("timeout: expected seconds, found {seconds}")))?;
-            action = action.time(time);
+            action = action.time(self::seconds(seconds)?);
         }
         for (key, value) in env.unwrap_or_default() {
             action = action.env(key, value);
@@ -124,19 +127,7 @@ impl Shell {
             action = action.merged();
         }
         let seen = py.detach(|| self.with(|shell| shell.act(&action)))?;
-        Ok(Observation {
-            outcome: outcome(seen.outcome).into(),
-            exit_code: seen.exit_code,
-            stdout: seen.stdout.text(),
-            stderr: seen.stderr.text(),
-            truncated: (seen.stdout.omitted(), seen.stderr.omitted()),
-            timed_out: seen.outcome == Outcome::TimedOut,
-            wall_s: seen.wall.as_secs_f64(),
-            limits_hit: seen.limits_hit,
-            denied: seen.denied.into_iter().map(|d| (d.what, d.rule, d.hint)).collect(),
-            enforced: seen.enforced,
-            missing: seen.missing,
-        })
+        Ok(Observation::of(seen))
     }
 
     /// All that the actions changed, as a git patch.
@@ -160,11 +151,41 @@ impl Shell {
 }
 
 impl Shell {
-    fn with<T>(&self, work: impl FnOnce(&mut sbx_bash::Shell) -> Result<T, sbx_runtime::Error>) -> PyResult<T> {
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut sbx_bash::Shell) -> Result<T, sbx_runtime::Error>,
+    ) -> PyResult<T> {
         let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let shell = shell.as_mut().ok_or_else(|| PyRuntimeError::new_err("the shell is closed"))?;
-        work(shell).map_err(failed)
+        work(shell.as_mut().ok_or_else(closed)?).map_err(failed)
     }
+}
+
+impl Observation {
+    fn of(seen: sbx_runtime::Observation) -> Observation {
+        Observation {
+            outcome: outcome(seen.outcome).into(),
+            exit_code: seen.exit_code,
+            stdout: seen.stdout.text(),
+            stderr: seen.stderr.text(),
+            truncated: (seen.stdout.omitted(), seen.stderr.omitted()),
+            timed_out: seen.outcome == Outcome::TimedOut,
+            wall_s: seen.wall.as_secs_f64(),
+            limits_hit: seen.limits_hit,
+            denied: seen.denied.into_iter().map(|d| (d.what, d.rule, d.hint)).collect(),
+            enforced: seen.enforced,
+            missing: seen.missing,
+        }
+    }
+}
+
+/// A time that Python gave in seconds.
+fn seconds(seconds: f64) -> PyResult<Duration> {
+    session::time(seconds)
+        .ok_or_else(|| PyValueError::new_err(format!("timeout: expected seconds, found {seconds}")))
+}
+
+fn closed() -> PyErr {
+    PyRuntimeError::new_err("the shell is closed")
 }
 
 fn failed(e: sbx_runtime::Error) -> PyErr {
@@ -186,6 +207,8 @@ fn outcome(outcome: Outcome) -> &'static str {
 /// The extension module.
 #[pymodule]
 mod _sbx {
+    #[pymodule_export]
+    use super::session::Session;
     #[pymodule_export]
     use super::{Observation, Policy, Shell};
 }

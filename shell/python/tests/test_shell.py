@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from sbx import Policy, Shell
+from sbx import Policy, Session, Shell
 from sbx.mini import SbxEnvironment
 
 
@@ -52,3 +52,47 @@ def test_the_environment_of_mini_swe_agent(checkout):
     assert env.execute({"command": "sleep 9"}, timeout=1)["returncode"] == -1
     assert env.get_template_vars()["system"] == "Linux"
     env.cleanup()
+
+
+def test_a_session_stays(checkout):
+    with Session(Policy.preset("whitelist"), str(checkout), env={"GREETING": "hi"}) as s:
+        s.run("n=5; cd /tmp")
+        assert s.run("echo $GREETING $n; pwd").stdout == "hi 5\n/tmp\n"
+        late = s.run("sleep 60", timeout=0.3)
+        assert late.timed_out and late.exit_code == 124
+        assert s.run("echo $n").stdout == "5\n" and s.cwd == "/tmp"
+        s.start("read -r x; echo got $x")
+        assert s.wait(10, quiet=0.3) is None
+        s.send("it\n")
+        assert s.wait(20).stdout == "got it\n"
+        assert s.run("exit 3").exit_code == 3 and s.restarts == 1
+    with pytest.raises(RuntimeError):
+        s.run("ls")
+
+
+def test_files_of_a_session_are_those_of_its_sandbox(checkout):
+    with Session(Policy.preset("whitelist"), str(checkout)) as s:
+        s.write_file("new/dir/bytes", bytes(range(256)) * 1000)
+        assert bytes(s.read_file("new/dir/bytes")) == bytes(range(256)) * 1000
+        assert not (checkout / "new").exists()
+        with pytest.raises(FileNotFoundError):
+            s.read_file("nowhere")
+        with pytest.raises(IsADirectoryError):
+            s.read_file(".")
+        with pytest.raises(PermissionError):
+            s.write_file("/usr/bin/x", b"x")
+
+
+def test_sessions_of_many_threads_do_not_meet(checkout):
+    seen = []
+
+    def work(n):
+        with Session(Policy.preset("whitelist"), str(checkout)) as s:
+            for _ in range(5):
+                s.run(f"n=$((n + {n}))")
+            seen.append((n, int(s.run("echo $n").stdout)))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert sorted(seen) == [(n, 5 * n) for n in range(16)]

@@ -1,0 +1,157 @@
+//! A persistent bash for Python.
+
+use crate::{Observation, Policy, closed, failed, seconds};
+use pyo3::exceptions::{
+    PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyPermissionError, PyRuntimeError, PyValueError,
+};
+use pyo3::prelude::*;
+use sbx_bash::LiveShell;
+use sbx_runtime::{Error, FileError, Waited, Workspace};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Largest file that is read where no limit is given, in bytes.
+const MAX_FILE: usize = 64 << 20;
+
+/// A bash that stays, on a terminal of its own, in a sandbox around an overlay of a directory.
+#[pyclass(frozen)]
+pub(crate) struct Session(Mutex<Option<LiveShell>>);
+
+#[pymethods]
+impl Session {
+    #[new]
+    #[pyo3(signature = (policy, workspace, at=None, env=None))]
+    fn new(
+        py: Python<'_>,
+        policy: Policy,
+        workspace: PathBuf,
+        at: Option<PathBuf>,
+        env: Option<BTreeMap<String, String>>,
+    ) -> PyResult<Session> {
+        let mut place = Workspace::new(workspace);
+        if let Some(at) = at {
+            place = place.at(at);
+        }
+        let env = env.unwrap_or_default();
+        let shell = py.detach(|| {
+            let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            LiveShell::open(&policy.0, place, &env)
+        });
+        Ok(Session(Mutex::new(Some(shell.map_err(failed)?))))
+    }
+
+    /// Runs a script to its end. Variables, directory and background jobs stay, also after a time-out.
+    #[pyo3(signature = (script, timeout=None))]
+    fn run(&self, py: Python<'_>, script: &str, timeout: Option<f64>) -> PyResult<Observation> {
+        let time = timeout.map(seconds).transpose()?;
+        let seen = py.detach(|| {
+            self.with(|shell| match time {
+                Some(time) => shell.run_for(script, time),
+                None => shell.run(script),
+            })
+        })?;
+        Ok(Observation::of(seen))
+    }
+
+    /// Starts a script and does not wait for it.
+    fn start(&self, py: Python<'_>, script: &str) -> PyResult<()> {
+        py.detach(|| self.with(|shell| shell.session().start(script)))
+    }
+
+    /// Waits for the script that runs; None while it does. With `quiet` no longer than it writes nothing for so many seconds.
+    #[pyo3(signature = (timeout, quiet=None))]
+    fn wait(&self, py: Python<'_>, timeout: f64, quiet: Option<f64>) -> PyResult<Option<Observation>> {
+        let (time, quiet) = (seconds(timeout)?, quiet.map(seconds).transpose()?);
+        let waited = py.detach(|| self.with(|shell| shell.session().wait(time, quiet)))?;
+        Ok(match waited {
+            Waited::Ended(seen) => Some(Observation::of(*seen)),
+            Waited::Running => None,
+        })
+    }
+
+    /// Takes what the script that runs has written so far.
+    fn take_output(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| self.with(|shell| Ok(shell.session().take_so_far().text())))
+    }
+
+    /// Types something for what runs to read; a line ends with `\n`.
+    fn send(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        py.detach(|| self.with(|shell| shell.session().send(text)))
+    }
+
+    /// Ctrl-C for what runs.
+    fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.with(|shell| shell.session().interrupt()))
+    }
+
+    /// Reads a file within the sandbox, as bytes.
+    #[pyo3(signature = (path, limit=MAX_FILE))]
+    fn read_file(&self, py: Python<'_>, path: &str, limit: usize) -> PyResult<Vec<u8>> {
+        py.detach(|| self.files(|shell| shell.session().read_file(path, limit)))
+    }
+
+    /// Writes a file within the sandbox, and the directories that lead to it.
+    fn write_file(&self, py: Python<'_>, path: &str, contents: Vec<u8>) -> PyResult<()> {
+        py.detach(|| self.files(|shell| shell.session().write_file(path, &contents)))
+    }
+
+    /// Bash's directory after the last script.
+    #[getter]
+    fn cwd(&self) -> PyResult<String> {
+        self.with(|shell| Ok(shell.session().cwd().to_string_lossy().into_owned()))
+    }
+
+    /// How often bash was started anew: after `exit`, or when a script could not be interrupted.
+    #[getter]
+    fn restarts(&self) -> PyResult<u64> {
+        self.with(|shell| Ok(shell.session().restarts()))
+    }
+
+    /// All that the scripts changed, as a git patch.
+    fn diff(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| self.with(|shell| Ok(shell.changes()?.diff_text())))
+    }
+
+    /// Ends the sandbox; nothing of it remains.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take()));
+    }
+
+    fn __enter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_args))]
+    fn __exit__(&self, py: Python<'_>, _args: &Bound<'_, PyAny>) {
+        self.close(py);
+    }
+}
+
+impl Session {
+    fn with<T>(&self, work: impl FnOnce(&mut LiveShell) -> Result<T, Error>) -> PyResult<T> {
+        let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(shell.as_mut().ok_or_else(closed)?).map_err(failed)
+    }
+
+    fn files<T>(&self, work: impl FnOnce(&mut LiveShell) -> Result<T, FileError>) -> PyResult<T> {
+        let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(shell.as_mut().ok_or_else(closed)?).map_err(|e| {
+            let said = e.to_string();
+            match e {
+                FileError::NotFound(_) => PyFileNotFoundError::new_err(said),
+                FileError::IsDirectory(_) => PyIsADirectoryError::new_err(said),
+                FileError::Denied(_) => PyPermissionError::new_err(said),
+                FileError::TooLarge { .. } => PyValueError::new_err(said),
+                FileError::Sandbox(_) => PyRuntimeError::new_err(said),
+                _ => PyOSError::new_err(said),
+            }
+        })
+    }
+}
+
+/// Seconds of Python as a time.
+pub(crate) fn time(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
+}
