@@ -78,4 +78,4 @@ pub use run::{Echo, RetryFailed, RunOptions, Summary, run};
 pub use scripted::{Asked, Fault, Script, ScriptedServer, Turns};
 pub use server::{Client, Retry, ServerError, ServerOptions};
 pub use shard::Shard;
-pub use watch::Watch;
+pub use watch::{TurnSeen, Watch};

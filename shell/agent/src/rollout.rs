@@ -54,6 +54,9 @@ pub(crate) struct Turn {
     pub instance: Arc<Instance>,
     pub rollout: u32,
     pub turn: u64,
+    pub command: String,
+    pub tokens: u64,
+    pub blocked: u64,
 }
 
 /// A rollout that has ended, and what on our side ended it, if anything did.
@@ -170,10 +173,24 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
             }
         };
         let finish = take(reply, record, &mut budget);
-        let heard = Turn { instance: order.instance.clone(), rollout: order.number, turn: turn + 1 };
+        let calls = record.messages.last().map(|reply| harness.calls(reply)).unwrap_or_default();
+        let first =
+            calls.first().map(|call| if call.text().is_empty() { call.tool.as_str() } else { call.text() });
+        let heard = Turn {
+            instance: order.instance.clone(),
+            rollout: order.number,
+            turn: turn + 1,
+            command: first
+                .and_then(|c| c.lines().next())
+                .unwrap_or_default()
+                .chars()
+                .take(MAX_DETAIL)
+                .collect(),
+            tokens: record.completion_tokens,
+            blocked: record.observations.not_found + record.observations.denied,
+        };
         // Nobody hears when the run is being taken down.
         let _ = order.turns.send(heard);
-        let calls = record.messages.last().map(|reply| harness.calls(reply)).unwrap_or_default();
         if calls.is_empty() {
             state.without_call += 1;
             if let Some(end) = answer_no_call(harness, &finish, &mut state, record) {

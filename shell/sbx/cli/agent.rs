@@ -95,6 +95,9 @@ pub struct Args {
     /// Tries of a request that fails for a passing reason
     #[arg(long, value_name = "N", default_value_t = 10)]
     attempts: u32,
+    /// Show each running rollout on a line of its own: turn, tokens, what was blocked, the last command
+    #[arg(long)]
+    tui: bool,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
@@ -166,7 +169,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     raise_open_files();
     let runtime = tokio::runtime::Runtime::new()?;
-    roll_out(&runtime, options, args.json)
+    roll_out(&runtime, options, args.json, args.tui)
 }
 
 /// Runs, writes the data set, and tells what came of it. The data set is written also when the run was cut short.
@@ -174,9 +177,10 @@ pub fn roll_out(
     runtime: &tokio::runtime::Runtime,
     options: RunOptions,
     json: bool,
+    lines: bool,
 ) -> anyhow::Result<ExitCode> {
     let out = options.out.clone();
-    let progress = Progress::new();
+    let progress = Progress::new(lines);
     let ran = runtime.block_on(sbx_agent::run(options, &progress));
     progress.finish();
     let summary = match ran {

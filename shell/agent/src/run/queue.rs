@@ -3,6 +3,7 @@
 use super::Wanted;
 use crate::checkout::Checkout;
 use crate::rollout::{self, Ended, Order, Shared, Trouble};
+use crate::watch::TurnSeen;
 use crate::{Error, Watch};
 use sbx_records::{ExitStatus, Rollout};
 use std::collections::HashMap;
@@ -48,7 +49,14 @@ pub(super) async fn work(
         }
         let ended = tokio::select! {
             Some(turn) = heard.recv() => {
-                watch.turn(&turn.instance.instance_id, turn.rollout, turn.turn);
+                watch.turn(&TurnSeen {
+                    instance: &turn.instance.instance_id,
+                    rollout: turn.rollout,
+                    turn: turn.turn,
+                    command: &turn.command,
+                    tokens: turn.tokens,
+                    blocked: turn.blocked,
+                });
                 continue;
             }
             joined = running.join_next() => match joined {

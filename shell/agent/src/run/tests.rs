@@ -1,6 +1,7 @@
 //! Runs against the scripted server, with real checkouts and real sandboxes.
 
 use super::*;
+use crate::TurnSeen;
 use crate::scripted::{Asked, Fault, Script, ScriptedServer, Turns};
 use crate::server::Retry;
 use sbx_records::{Rollout, trajectory_path};
@@ -128,7 +129,7 @@ impl Watch for Ears {
     fn started(&self, _: &str, rollout: u32) {
         self.heard.lock().unwrap().started.push(rollout);
     }
-    fn turn(&self, _: &str, _: u32, _: u64) {
+    fn turn(&self, _: &TurnSeen<'_>) {
         self.heard.lock().unwrap().turns += 1;
     }
     fn ended(&self, _: &Rollout) {

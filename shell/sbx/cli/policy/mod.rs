@@ -61,7 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             say!("{}", SCHEMA.trim_end());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Explain { policy, script } => explain(&Policy::named(&policy)?, &script),
+        Command::Explain { policy, script } => explain(&Policy::named(&policy)?, &policy, &script),
     }
 }
 
@@ -113,7 +113,7 @@ fn reasons(policy: &Policy, script: &str) -> Vec<String> {
     reasons
 }
 
-fn explain(policy: &Policy, script: &str) -> anyhow::Result<ExitCode> {
+fn explain(policy: &Policy, named: &str, script: &str) -> anyhow::Result<ExitCode> {
     let reasons = reasons(policy, script);
     if reasons.is_empty() {
         say!("allowed by {}", policy.name);
@@ -122,10 +122,40 @@ fn explain(policy: &Policy, script: &str) -> anyhow::Result<ExitCode> {
     for reason in &reasons {
         say!("{reason}");
     }
-    for denied in sbx::outside(policy, script) {
+    if let Verdict::Refused { rule, .. } = judge(policy, script) {
+        let rule = format!("{rule:?}");
+        say!("  by {}", place(named, |line| line.starts_with("when") && line.contains(&rule)));
+    }
+    let denied = sbx::outside(policy, script);
+    if !denied.is_empty() {
+        say!("  by {}", place(named, |line| line.starts_with("allow") && line.contains('[')));
+    }
+    for denied in denied {
         say!("to allow it: loosens = [\"commands.allow\"] and [commands] allow = [{:?}]", denied.what);
     }
     Ok(ExitCode::from(FAILED))
+}
+
+/// Where a line stands in a policy, or else in what it extends: file and line.
+fn place(named: &str, is_it: impl Fn(&str) -> bool) -> String {
+    let mut name = named.to_string();
+    loop {
+        let preset = PRESETS.iter().find(|(own, _)| *own == name);
+        let (file, text) = match preset {
+            Some((own, text)) => (format!("policies/{own}.toml"), (*text).to_string()),
+            // The policy has been read from it a moment ago.
+            None => (name.clone(), std::fs::read_to_string(&name).unwrap_or_default()),
+        };
+        if let Some(line) = text.lines().position(|l| is_it(l.trim_start())) {
+            return format!("{file}:{}", line + 1);
+        }
+        let parent =
+            text.lines().find_map(|l| l.strip_prefix("extends")?.split('"').nth(1).map(str::to_string));
+        match parent {
+            Some(parent) if parent != name => name = parent,
+            _ => return file,
+        }
+    }
 }
 
 #[cfg(test)]
