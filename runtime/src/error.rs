@@ -26,14 +26,14 @@ pub enum Error {
         why: String,
     },
     /// A step of the plan failed in the new sandbox.
-    #[error("sandbox set-up failed at step {step} ({what}): {source}{hint}")]
+    #[error("sandbox set-up failed at step {step} ({what}): {reason}{hint}")]
     Setup {
         /// Index of the step, from 0, as in `sbx plan`.
         step: usize,
         /// The step, in words.
         what: String,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
         /// What to do about it, or nothing.
         hint: &'static str,
     },
@@ -44,17 +44,17 @@ pub enum Error {
     #[error("{0}")]
     Session(String),
     /// A system call of ours failed.
-    #[error("{what}: {source}")]
+    #[error("{what}: {reason}")]
     System {
         /// What was being done, and to which object.
         what: String,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
 impl Error {
     pub(crate) fn system(what: impl Into<String>, source: impl Into<io::Error>) -> Error {
-        Error::System { what: what.into(), source: source.into() }
+        Error::System { what: what.into(), reason: source.into() }
     }
 }

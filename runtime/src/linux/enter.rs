@@ -106,7 +106,7 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) 
             return Err(Error::Setup {
                 step: 0,
                 what: "new namespaces".into(),
-                source: error,
+                reason: error,
                 hint: NAMESPACE_HINT,
             });
         }
@@ -117,13 +117,20 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) 
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     let init = Init { pidfd, pid: Pid::from_raw(pid).map_or(0, |p| p.as_raw_nonzero().get() as u32) };
     if child.errno != 0 {
-        let source = io::Error::from_raw_os_error(child.errno);
-        let hint = if child.errno == libc::EMFILE { FILES_HINT } else { NAMESPACE_HINT };
-        return Err(Error::Setup { step: 0, what: child.stage.into(), source, hint });
+        let reason = io::Error::from_raw_os_error(child.errno);
+        let hint = match (child.errno, child.stage) {
+            (libc::EMFILE, _) => FILES_HINT,
+            (libc::EPERM, MAP_USER) if host.uid == 0 => ROOT_HINT,
+            _ => NAMESPACE_HINT,
+        };
+        return Err(Error::Setup { step: 0, what: child.stage.into(), reason, hint });
     }
     Ok(init)
 }
 
+const MAP_USER: &str = "map the user";
+const ROOT_HINT: &str =
+    "; root without CAP_SETFCAP, as in some containers, cannot be mapped: run sbx as an ordinary user";
 const FILES_HINT: &str = "; a live sandbox takes four descriptors: raise `ulimit -n`";
 const NAMESPACE_HINT: &str = "; unprivileged user namespaces may be off on this host: see `sbx doctor`";
 
@@ -151,7 +158,7 @@ extern "C" fn run_child(arg: *mut c_void) -> c_int {
 fn prepare_and_exec(child: &Child) -> Result<(), (&'static str, c_int)> {
     // Without this an ordinary user may not map groups. Absent on kernels before 3.19 only.
     write(c"/proc/self/setgroups", b"deny").map_err(|e| ("deny setgroups", e))?;
-    write(c"/proc/self/uid_map", &child.uid_map).map_err(|e| ("map the user", e))?;
+    write(c"/proc/self/uid_map", &child.uid_map).map_err(|e| (MAP_USER, e))?;
     write(c"/proc/self/gid_map", &child.gid_map).map_err(|e| ("map the group", e))?;
     // Root is still the real user of a borrowed identity. For all others this changes nothing.
     // SAFETY: these calls take numbers.

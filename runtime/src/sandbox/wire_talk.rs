@@ -107,7 +107,7 @@ impl Control {
                     Some(Step::Proc { .. }) => "; /proc is masked here, as in a container: see `sbx doctor`",
                     _ => "",
                 };
-                Err(Error::Setup { step, what, source: std::io::Error::from_raw_os_error(errno), hint })
+                Err(Error::Setup { step, what, reason: std::io::Error::from_raw_os_error(errno), hint })
             }
             _ => Err(Error::Gone("process 1 ended during set-up".into())),
         }
