@@ -1,6 +1,7 @@
 //! `sbx selftest`: several hundred attacks on this machine, and which were stopped.
 
 mod cases;
+mod everyday;
 mod report;
 mod run;
 mod world;
@@ -66,16 +67,31 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let mut runners = Runner::ALL.to_vec();
     runners.retain(|r| *r == Runner::Sbx || args.full && r.is_here());
+    runners.retain(|r| {
+        let works = *r == Runner::Sbx || run::works(*r);
+        if !works {
+            eprintln!("sbx: {} is installed and runs nothing on this host; left out", r.name());
+        }
+        works
+    });
     let tried = all(cases, &runners, args.concurrency)?;
+    let unchanged =
+        if args.full && args.only.is_empty() { everyday_work(&runners)? } else { BTreeMap::new() };
     if let Some(path) = &args.junit {
         sbx_records::replace_file(path, |f| f.write_all(report::junit(&tried).as_bytes()))?;
     }
     let escaped: Vec<&Tried> =
         tried.iter().filter(|t| matches!(t.verdicts.get(&Runner::Sbx), Some(Verdict::Escaped(_)))).collect();
     if args.json {
-        say!("{}", report::object(&tried, &runners));
+        say!("{}", report::object(&tried, &runners, &unchanged));
     } else {
         say!("{}", report::text(&tried, &runners).trim_end());
+        for (runner, (same, others)) in &unchanged {
+            say!("everyday commands unchanged by {}: {same} of {}", runner.name(), same + others.len());
+        }
+        if let Some((_, others)) = unchanged.get(&Runner::Sbx).filter(|(_, others)| !others.is_empty()) {
+            say!("  not: {}", others.join(", "));
+        }
         toothless(&tried, &runners);
         for one in &escaped {
             let why = one.verdicts.get(&Runner::Sbx);
@@ -86,6 +102,35 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if escaped.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// For each runner: everyday commands that are as in bash alone, and the names of the others.
+type Unchanged = BTreeMap<Runner, (usize, Vec<String>)>;
+
+fn everyday_work(runners: &[Runner]) -> anyhow::Result<Unchanged> {
+    let template = tempfile::tempdir().context("a temporary directory")?;
+    everyday::template(template.path())?;
+    let policy = sbx::Policy::preset("whitelist")?;
+    let cases = everyday::all()?;
+    let peers: Vec<Runner> = runners.iter().copied().filter(|r| *r != Runner::Bare).collect();
+    let bar = ProgressBar::new((cases.len() * peers.len()) as u64).with_style(
+        ProgressStyle::with_template("{bar:30} {pos}/{len} everyday commands · {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut all = Unchanged::new();
+    for runner in peers {
+        let slot = all.entry(runner).or_default();
+        for case in &cases {
+            if everyday::is_same(case, runner, template.path(), &policy)? {
+                slot.0 += 1;
+            } else {
+                slot.1.push(case.name.clone());
+            }
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(all)
 }
 
 /// Names the attacks that fail without walls too: on this host they prove nothing.

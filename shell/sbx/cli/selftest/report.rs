@@ -1,7 +1,7 @@
 //! What came of all attacks: a table for people, JSON and JUnit for machines.
 
-use super::Tried;
 use super::run::{Runner, Verdict};
+use super::{Tried, Unchanged};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -56,7 +56,7 @@ pub fn text(tried: &[Tried], runners: &[Runner]) -> String {
 }
 
 /// One object, schema `sbx.selftest/1`.
-pub fn object(tried: &[Tried], runners: &[Runner]) -> Value {
+pub fn object(tried: &[Tried], runners: &[Runner], unchanged: &Unchanged) -> Value {
     let cases: Vec<Value> = tried
         .iter()
         .map(|t| {
@@ -74,7 +74,11 @@ pub fn object(tried: &[Tried], runners: &[Runner]) -> Value {
         })
         .collect();
     let runners: Vec<&str> = runners.iter().map(|r| r.name()).collect();
-    json!({"schema": "sbx.selftest/1", "runners": runners, "categories": sums, "cases": cases})
+    let everyday: BTreeMap<&str, Value> = unchanged
+        .iter()
+        .map(|(r, (same, others))| (r.name(), json!({"same": same, "different": others})))
+        .collect();
+    json!({"schema": "sbx.selftest/1", "runners": runners, "categories": sums, "everyday": everyday, "cases": cases})
 }
 
 /// JUnit's XML: a test case an attack, a failure an escape from this sandbox.
@@ -144,7 +148,10 @@ mod tests {
     fn an_escape_is_a_failure_in_every_form() {
         let tried = tried();
         assert!(text(&tried, &[Runner::Sbx]).contains(" 1/2\n"));
-        assert_eq!(object(&tried, &[Runner::Sbx])["cases"][1]["verdicts"]["sbx"]["verdict"], "escaped");
+        assert_eq!(
+            object(&tried, &[Runner::Sbx], &Unchanged::new())["cases"][1]["verdicts"]["sbx"]["verdict"],
+            "escaped"
+        );
         let xml = junit(&tried);
         assert!(xml.contains("tests=\"3\" failures=\"1\" skipped=\"1\""), "{xml}");
         assert!(xml.contains("<failure message=\"&lt;&amp;&quot;&gt;\">"), "{xml}");

@@ -102,7 +102,9 @@ pub fn attempt(case: &Case, runner: Runner, template: &Path, policies: &Policies
     }
     let mut world = World::new(template)?;
     if runner != Runner::Sbx {
-        let output = elsewhere(case, runner, &world)?;
+        let mut env = world.environment();
+        env.push(("PARENT_SECRET".into(), world.parent_secret()));
+        let (output, _) = elsewhere(&case.script, runner, &world.workspace(), &env, true)?;
         return Ok(judged(&mut world, &output));
     }
     let policy = policies.get(case)?;
@@ -131,11 +133,22 @@ fn judged(world: &mut World, output: &str) -> Verdict {
     world.success(output).map_or(Verdict::Stopped, Verdict::Escaped)
 }
 
-/// Runs the script without our walls, as a child of ours that holds a secret.
-fn elsewhere(case: &Case, runner: Runner, world: &World) -> anyhow::Result<String> {
-    let ws = world.workspace();
+/// Whether a runner can run anything on this host.
+pub fn works(runner: Runner) -> bool {
+    let Ok(dir) = tempfile::tempdir() else { return false };
+    elsewhere("echo works", runner, dir.path(), &[], false)
+        .is_ok_and(|(said, status)| said.contains("works") && status == 0)
+}
+
+/// Runs a script without our walls; what it printed, its errors too if they are wanted, and its status.
+pub fn elsewhere(
+    script: &str,
+    runner: Runner,
+    ws: &Path,
+    env: &[(String, String)],
+    with_errors: bool,
+) -> anyhow::Result<(String, i32)> {
     let path = ws.display().to_string();
-    let script = case.script.as_str();
     let words: Vec<&str> = match runner {
         Runner::Bare | Runner::Sbx => vec!["bash", "-c", script],
         Runner::Bwrap => vec![
@@ -181,7 +194,6 @@ fn elsewhere(case: &Case, runner: Runner, world: &World) -> anyhow::Result<Strin
             "--quiet",
             "--noprofile",
             "--net=none",
-            "--private-tmp",
             "--caps.drop=all",
             "--seccomp",
             "bash",
@@ -216,25 +228,25 @@ fn elsewhere(case: &Case, runner: Runner, world: &World) -> anyhow::Result<Strin
             script,
         ],
     };
-    // The caller of the attack: it knows a secret, as an agent's driver knows its keys.
-    let inner = "\"$@\" & wait $!";
     let mut command = Command::new("timeout");
     command.args(["-k", "1", "10", "env", "-u", "PARENT_SECRET"]).args(&words);
+    // The caller of the attack: it knows a secret, as an agent's driver knows its keys.
     let mut outer = Command::new("bash");
     outer
-        .current_dir(&ws)
-        .args(["-c", inner, "caller"])
+        .current_dir(ws)
+        .args(["-c", "\"$@\" & wait $!", "caller"])
         .arg(command.get_program())
         .args(command.get_args())
-        .env("PARENT_SECRET", world.parent_secret())
-        .envs(world.environment())
-        .env("HOME", ws.join(".home"))
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
+        .envs(env.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+        .env("HOME", ws.join("../home"))
+        .stdin(Stdio::null());
     // Files instead of pipes: what outlives its action would hold a pipe open.
     let file = tempfile::NamedTempFile::new()?;
-    let status = outer.stdout(file.reopen()?).stderr(file.reopen()?).status()?;
-    let _ = status;
+    // Appended to, so that the two do not overwrite each other.
+    let both = std::fs::OpenOptions::new().append(true).open(file.path())?;
+    let errors = if with_errors { Stdio::from(both.try_clone()?) } else { Stdio::null() };
+    let status = outer.stdout(both).stderr(errors).status()?;
     let bytes = std::fs::read(file.path())?;
-    Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(1 << 20)]).into_owned())
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 << 20)]).into_owned();
+    Ok((text, status.code().unwrap_or(-1)))
 }

@@ -198,7 +198,7 @@ fn printer() -> anyhow::Result<PathBuf> {
 }
 
 /// Copies a small tree.
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+pub fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
