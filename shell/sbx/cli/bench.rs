@@ -61,36 +61,8 @@ fn speed(rounds: usize, as_json: bool) -> anyhow::Result<ExitCode> {
         anyhow::ensure!(status.success(), "{:?} ended with {status}", command.get_program());
         Ok(())
     };
-    let bwrap = [
-        "--unshare-all",
-        "--die-with-parent",
-        "--ro-bind",
-        "/usr",
-        "/usr",
-        "--symlink",
-        "usr/bin",
-        "/bin",
-        "--symlink",
-        "usr/lib",
-        "/lib",
-        "--symlink",
-        "usr/lib64",
-        "/lib64",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--tmpfs",
-        "/tmp",
-        "--bind",
-        &ws,
-        &ws,
-        "--chdir",
-        &ws,
-        "bash",
-        "-c",
-        "true",
-    ];
+    let bwrap = selftest::bwrap(&ws, "true");
+    let bwrap = &bwrap[1..];
     let mut contests: Vec<Contest<'_>> = vec![
         ("bash alone", Box::new(|| once(command("bash", &["-c", "true"])))),
         (
@@ -117,8 +89,8 @@ fn speed(rounds: usize, as_json: bool) -> anyhow::Result<ExitCode> {
             }),
         ),
     ];
-    if once(command("bwrap", &bwrap)).is_ok() {
-        contests.push(("bubblewrap, every namespace", Box::new(|| once(command("bwrap", &bwrap)))));
+    if once(command("bwrap", bwrap)).is_ok() {
+        contests.push(("bubblewrap, every namespace", Box::new(|| once(command("bwrap", bwrap)))));
     }
     let bar = ProgressBar::new(rounds as u64).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} rounds · {eta} left")

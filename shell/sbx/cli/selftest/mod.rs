@@ -7,6 +7,8 @@ mod run;
 mod world;
 
 use super::exit_codes::FAILED;
+pub use run::bwrap;
+
 use anyhow::{Context, ensure};
 use cases::Case;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -151,44 +151,7 @@ pub fn elsewhere(
     let path = ws.display().to_string();
     let words: Vec<&str> = match runner {
         Runner::Bare | Runner::Sbx => vec!["bash", "-c", script],
-        Runner::Bwrap => vec![
-            "bwrap",
-            "--unshare-all",
-            "--die-with-parent",
-            "--new-session",
-            "--ro-bind",
-            "/usr",
-            "/usr",
-            "--symlink",
-            "usr/bin",
-            "/bin",
-            "--symlink",
-            "usr/lib",
-            "/lib",
-            "--symlink",
-            "usr/lib64",
-            "/lib64",
-            "--symlink",
-            "usr/sbin",
-            "/sbin",
-            "--ro-bind",
-            "/etc",
-            "/etc",
-            "--proc",
-            "/proc",
-            "--dev",
-            "/dev",
-            "--tmpfs",
-            "/tmp",
-            "--bind",
-            &path,
-            &path,
-            "--chdir",
-            &path,
-            "bash",
-            "-c",
-            script,
-        ],
+        Runner::Bwrap => bwrap(&path, script),
         Runner::Firejail => vec![
             "firejail",
             "--quiet",
@@ -249,4 +212,14 @@ pub fn elsewhere(
     let bytes = std::fs::read(file.path())?;
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 << 20)]).into_owned();
     Ok((text, status.code().unwrap_or(-1)))
+}
+
+/// bubblewrap as it is commonly used: `/usr` read-only, every namespace of its own, the workspace writable.
+pub fn bwrap<'a>(ws: &'a str, script: &'a str) -> Vec<&'a str> {
+    let mut words: Vec<&str> = "bwrap --unshare-all --die-with-parent --new-session --ro-bind /usr /usr --symlink usr/bin /bin \
+        --symlink usr/lib /lib --symlink usr/lib64 /lib64 --symlink usr/sbin /sbin --ro-bind /etc /etc --proc /proc --dev /dev --tmpfs /tmp"
+        .split_whitespace()
+        .collect();
+    words.extend(["--bind", ws, ws, "--chdir", ws, "bash", "-c", script]);
+    words
 }
