@@ -282,11 +282,6 @@ impl Bash {
     pub(super) fn take_heard(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.heard)
     }
-
-    /// Bytes that a command of ours has written to the socket so far.
-    pub(super) fn heard(&self) -> usize {
-        self.heard.len()
-    }
 }
 
 /// Quotes a word for bash.

@@ -162,7 +162,9 @@ fn files_are_read_and_written_in_the_sandbox() {
     assert!(matches!(s.read_file("nowhere", 9), Err(FileError::NotFound(_))));
     assert!(matches!(s.read_file(".", 9), Err(FileError::IsDirectory(_))));
     assert!(matches!(s.write_file(".", b"x"), Err(FileError::IsDirectory(_))));
+    said(&mut s, "kept=yes");
     assert!(matches!(s.read_file("new/dir/it's", 1000), Err(FileError::TooLarge { .. })));
+    assert_eq!(said(&mut s, "echo $kept"), ("yes\n".into(), 0), "the session is the same");
     assert!(matches!(s.write_file("/usr/bin/x", &bytes), Err(FileError::Denied(_))));
     assert!(matches!(s.read_file("/etc/shadow", 9), Err(FileError::NotFound(_))));
     said(&mut s, "ln -s /etc/passwd link; ln -s /nowhere/x broken");
