@@ -35,11 +35,14 @@ impl Host {
     }
 
     /// The same host as the owner of a workspace sees it, when root asks: what the owner may write there actions may
-    /// write, and nothing in the sandbox is root's. It stays root where the owner cannot get to the workspace.
+    /// write, and nothing in the sandbox is root's. It stays root where the owner cannot get to the workspace, or is a
+    /// user that this user namespace has no number for.
     pub(crate) fn for_workspace(self, workspace: &Workspace) -> Host {
         let owner = std::fs::metadata(&workspace.lower).map(|m| (m.uid(), m.gid()));
         let Ok((uid, gid)) = owner else { return self };
-        if self.uid != 0 || uid == 0 {
+        /// What the kernel shows for owners from outside the user namespace; nobody can become it there.
+        const OVERFLOW: u32 = 65534;
+        if self.uid != 0 || uid == 0 || [uid, gid].contains(&OVERFLOW) {
             return self;
         }
         let host = Host { uid, gid, ..self.clone() };

@@ -92,9 +92,11 @@ impl Session {
             let env: Vec<(&str, &str)> = self.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             let mut bash = Bash::start(&mut self.sandbox, &env)?;
             let until = Until { deadline: Instant::now() + START, quiet: None, most: u64::MAX };
-            match bash.wait(&self.sandbox, until, &mut |_| {})? {
-                Heard::Ended => {}
-                other => return Err(Error::Gone(format!("bash did not start: {other:?}"))),
+            let heard = bash.wait(&self.sandbox, until, &mut |_| {});
+            if !matches!(heard, Ok(Heard::Ended)) {
+                // It is nobody's now, and must not hold the sandbox.
+                self.sandbox.kill_all()?;
+                return Err(Error::Gone(format!("bash did not start: {:?}", heard?)));
             }
             self.bash = Some(bash);
         }

@@ -1,7 +1,7 @@
 //! Joins the shards of a run into one run folder.
 
 use crate::{DatasetOptions, Error, Written, write_with};
-use sbx_records::{Draft, JOURNAL, Predictions, Rollouts, replace_file, write_trajectory};
+use sbx_records::{Draft, JOURNAL, Journal, Predictions, Rollouts, replace_file, write_trajectory};
 use serde_json::{Map, Value};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -16,18 +16,19 @@ const SETTINGS: &str = "run.json";
 /// only read.
 ///
 /// # Errors
-/// There is no shard, shards are missing (unless `partial`), they were started with different settings, or those of
-/// [`write()`](crate::write()). The data set that was there before is then still there.
+/// There is no shard, shards are missing (unless `partial`), they were started with different settings, a run is
+/// writing in `dir` itself, or those of [`write()`](crate::write()). The data set that was there before is then still there.
 pub fn finalize(dir: &Path, partial: bool, options: &DatasetOptions) -> Result<Written, Error> {
     let shards = Found::read(dir)?;
     if !partial {
         shards.expect_all()?;
     }
     let settings = shards.common_settings()?;
+    // Held until the new one has its name: a run that writes here now would lose what it appends.
+    let held = Journal::open(dir, drop)?;
     // What an earlier join brought is older than what the shards hold now.
-    let earlier = Some(dir.to_path_buf()).filter(|dir| dir.join(JOURNAL).is_file());
-    let folders: Vec<PathBuf> =
-        earlier.into_iter().chain(shards.folders.into_iter().map(|(_, folder)| folder)).collect();
+    let shards = shards.folders.into_iter().map(|(_, folder)| folder);
+    let folders: Vec<PathBuf> = std::iter::once(dir.to_path_buf()).chain(shards).collect();
     let rollouts = Rollouts::open_all(&folders)?;
     let mut predictions = Predictions::default();
     let mut fault = None;
@@ -51,6 +52,7 @@ pub fn finalize(dir: &Path, partial: bool, options: &DatasetOptions) -> Result<W
     let draft = draft.map_err(|e| fault.take().unwrap_or(e))?;
     draft.sync()?;
     draft.publish(&journal)?;
+    drop(held);
     replace_file(&dir.join(SETTINGS), |f| Ok(serde_json::to_writer_pretty(f, &settings)?))?;
     predictions.write(dir)?;
     write_with(dir, options)
@@ -152,7 +154,7 @@ fn numbers(name: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sbx_records::{ExitStatus, Journal, Rollout};
+    use sbx_records::{ExitStatus, Rollout};
 
     fn shard(dir: &Path, index: u32, of: u32, rollouts: &[(u32, ExitStatus)], model: &str) {
         let folder = dir.join(format!("shard-{index:05}-of-{of:05}"));
@@ -194,6 +196,18 @@ mod tests {
         assert!(dir.path().join("trajectories/i/3.traj.json").is_file());
         assert!(dir.path().join("preds.json").is_file());
         assert_eq!(fs::read_to_string(dir.path().join(SETTINGS)).unwrap(), "{\n  \"model\": \"m\"\n}");
+    }
+
+    #[test]
+    fn a_folder_in_which_a_run_writes_is_left_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        shard(dir.path(), 0, 1, &[(0, ExitStatus::Submitted)], "m");
+        let running = Journal::open(dir.path(), drop).unwrap();
+        let error = join(dir.path(), false).unwrap_err();
+        assert!(error.contains(JOURNAL), "{error}");
+        assert_eq!(fs::metadata(dir.path().join(JOURNAL)).unwrap().len(), 0);
+        drop(running);
+        assert_eq!(join(dir.path(), false), Ok(1));
     }
 
     #[test]
