@@ -5,11 +5,11 @@
 //! connects only to addresses of the public internet. A name that is allowed but points into the host's own network leads
 //! nowhere. What goes through a tunnel is not looked at.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -76,7 +76,29 @@ impl Domain {
     }
 }
 
-/// Answers the port of one sandbox until it is dropped.
+/// Both sides of each connection by its number, so that whoever stops can end them.
+#[derive(Default)]
+struct Connections(Mutex<HashMap<u64, Vec<Arc<TcpStream>>>>);
+
+impl Connections {
+    fn all(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Vec<Arc<TcpStream>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a side to a connection; `false` when all were ended meanwhile.
+    fn add(&self, number: u64, side: &Arc<TcpStream>) -> bool {
+        self.all().get_mut(&number).map(|sides| sides.push(side.clone())).is_some()
+    }
+
+    fn end(&self) {
+        for side in self.all().drain().flat_map(|(_, sides)| sides) {
+            // It may have ended by itself.
+            let _ = side.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Answers the port of one sandbox until it is dropped; its connections then end.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     stop: Option<OwnedFd>,
@@ -112,8 +134,13 @@ impl Drop for Proxy {
 }
 
 fn answer(listener: &TcpListener, stopped: &OwnedFd, domains: &Arc<[Domain]>) {
-    let open = Arc::new(AtomicUsize::new(0));
-    loop {
+    let open = Arc::new(Connections::default());
+    accept(listener, stopped, domains, &open);
+    open.end();
+}
+
+fn accept(listener: &TcpListener, stopped: &OwnedFd, domains: &Arc<[Domain]>, open: &Arc<Connections>) {
+    for number in 0.. {
         let mut fds =
             [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
         match poll(&mut fds, None) {
@@ -124,19 +151,20 @@ fn answer(listener: &TcpListener, stopped: &OwnedFd, domains: &Arc<[Domain]>) {
             return;
         }
         let Ok((client, _)) = listener.accept() else { continue };
-        if open.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
+        if open.all().len() >= MAX_CONNECTIONS {
             let _ = refuse(&client, "503 Service Unavailable", "sbx: too many connections at a time");
             continue;
         }
-        open.fetch_add(1, Ordering::Relaxed);
-        let (domains, count) = (domains.clone(), open.clone());
+        let client = Arc::new(client);
+        open.all().insert(number, vec![client.clone()]);
+        let (domains, connections) = (domains.clone(), open.clone());
         let served = std::thread::Builder::new().name("sbx-proxy-connection".into()).spawn(move || {
             // What goes wrong on a connection ends it, and is seen by its client.
-            let _ = serve(&client, &domains);
-            count.fetch_sub(1, Ordering::Relaxed);
+            let _ = serve(&client, &domains, |server| connections.add(number, server));
+            connections.all().remove(&number);
         });
         if served.is_err() {
-            open.fetch_sub(1, Ordering::Relaxed);
+            open.all().remove(&number);
         }
     }
 }
@@ -150,7 +178,12 @@ struct Asked {
     head: Option<Vec<u8>>,
 }
 
-fn serve(client: &TcpStream, domains: &[Domain]) -> io::Result<()> {
+/// Serves one connection; `keep` gets the other side, and says whether to go on.
+fn serve(
+    client: &Arc<TcpStream>,
+    domains: &[Domain],
+    keep: impl FnOnce(&Arc<TcpStream>) -> bool,
+) -> io::Result<()> {
     client.set_nonblocking(false)?;
     client.set_read_timeout(Some(PATIENCE))?;
     let (head, rest) = read_head(client)?;
@@ -180,14 +213,17 @@ fn serve(client: &TcpStream, domains: &[Domain]) -> io::Result<()> {
         let why = format!("sbx: {} points into a network that is not public", asked.host);
         return refuse(client, "403 Forbidden", &why);
     }
-    let Some(server) = connect(&addresses) else {
+    let Some(server) = connect(&addresses).map(Arc::new) else {
         return refuse(client, "504 Gateway Timeout", &format!("sbx: {} does not answer", asked.host));
     };
-    match &asked.head {
-        Some(head) => (&server).write_all(head)?,
-        None => (&*client).write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?,
+    if !keep(&server) {
+        return Ok(());
     }
-    (&server).write_all(&rest)?;
+    match &asked.head {
+        Some(head) => (&*server).write_all(head)?,
+        None => (&**client).write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?,
+    }
+    (&*server).write_all(&rest)?;
     client.set_read_timeout(None)?;
     relay(client, &server)
 }
@@ -197,13 +233,13 @@ fn connect(addresses: &[SocketAddr]) -> Option<TcpStream> {
 }
 
 /// Copies both ways until both are at their end.
-fn relay(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
-    let (mut up_from, mut up_to) = (client.try_clone()?, server.try_clone()?);
+fn relay(client: &Arc<TcpStream>, server: &Arc<TcpStream>) -> io::Result<()> {
+    let (up_from, up_to) = (client.clone(), server.clone());
     let up = std::thread::Builder::new().name("sbx-proxy-up".into()).spawn(move || {
-        let _ = io::copy(&mut up_from, &mut up_to);
+        let _ = io::copy(&mut &*up_from, &mut &*up_to);
         let _ = up_to.shutdown(Shutdown::Write);
     })?;
-    let down = io::copy(&mut &*server, &mut &*client);
+    let down = io::copy(&mut &**server, &mut &**client);
     let _ = client.shutdown(Shutdown::Both);
     let _ = server.shutdown(Shutdown::Both);
     let _ = up.join();
@@ -367,6 +403,24 @@ mod tests {
         }
         for outside in ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::101:101"] {
             assert!(is_public(outside.parse().unwrap()), "{outside}");
+        }
+    }
+
+    #[test]
+    fn connections_end_with_the_proxy() {
+        let local = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let (port, server) = (local(), local());
+        let mut client = TcpStream::connect(port.local_addr().unwrap()).unwrap();
+        let target = server.local_addr().unwrap().to_string();
+        let proxy = Proxy::start(port.into(), std::slice::from_ref(&target)).unwrap();
+        write!(client, "CONNECT {target} HTTP/1.1\r\n\r\n").unwrap();
+        let (mut accepted, _) = server.accept().unwrap();
+        let (head, _) = read_head(&client).unwrap();
+        assert!(head.starts_with(b"HTTP/1.1 200 "));
+        drop(proxy);
+        for side in [&mut client, &mut accepted] {
+            side.set_read_timeout(Some(PATIENCE)).unwrap();
+            assert_eq!(side.read(&mut [0]).unwrap(), 0);
         }
     }
 
