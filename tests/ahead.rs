@@ -8,7 +8,7 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(40);
 
 const SCRIPTS: [&str; 19] = [
-    r#"echo "$0 $- $# $PPID $SHLVL $LINENO $SECONDS"; echo "$BASH_EXECUTION_STRING""#,
+    r#"echo "$0 $- $# $PPID $SHLVL $LINENO $((SECONDS < 60))"; echo "$BASH_EXECUTION_STRING""#,
     "[ $$ = $BASHPID ] && echo same",
     "env | sort",
     "ls /proc/self/fd; ls /proc/$$/fd",

@@ -137,7 +137,7 @@ fn stdin_is_passed_through_from_pipe_and_file() {
 #[test]
 fn limits_that_fire_are_named_and_output_so_far_is_kept() {
     let world = World::new();
-    let object = world.json(&["--timeout", "500ms", "-c", "echo before; sleep 20"]);
+    let object = world.json(&["--timeout", "2s", "-c", "echo before; sleep 20"]);
     assert_eq!(
         (&object["outcome"], &object["stdout"], &object["limits_hit"][0]),
         (&"timed_out".into(), &"before\n".into(), &"time".into())
@@ -150,7 +150,7 @@ fn limits_that_fire_are_named_and_output_so_far_is_kept() {
     assert!(object["truncated"]["stdout_bytes"].as_u64().unwrap() > 500_000);
     let object = world.json(&["--memory", "64 MiB", "-c", "x=a; while :; do x=$x$x; done"]);
     assert_ne!(object["exit_code"], 0, "{object}");
-    let object = world.json(&["--processes", "8", "-c", "for i in $(seq 20); do sleep 5 & done; wait"]);
+    let object = world.json(&["--processes", "8", "-c", "for i in $(seq 20); do sleep 20 & done; wait"]);
     assert!(object["stderr"].as_str().unwrap().contains("Resource temporarily unavailable"), "{object}");
 }
 

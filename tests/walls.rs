@@ -114,7 +114,7 @@ fn no_process_outlives_its_action_or_sbx_itself() {
             "setsid sleep {mark} & (sleep {mark} &) ; nohup sleep {mark} >/dev/null 2>&1 & disown; exit 0"
         ),
     ]);
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(60));
     assert_eq!(alive(&mark), 0);
     let mut child =
         world.sbx().args(["exec", "-c", &format!("setsid sleep {mark} & sleep {mark}")]).spawn().unwrap();
@@ -134,7 +134,7 @@ fn alive(mark: &str) -> usize {
 fn wait_for(mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
-        assert!(started.elapsed() < Duration::from_secs(20), "it did not happen");
+        assert!(started.elapsed() < Duration::from_secs(60), "it did not happen");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -162,7 +162,7 @@ fn bombs_end_and_leave_the_host_well() {
             "-c",
             script,
         ]);
-        assert!(started.elapsed() < Duration::from_secs(15), "{script}");
+        assert!(started.elapsed() < Duration::from_secs(60), "{script}");
         assert_ne!(object["outcome"], "refused", "{script}: {object}");
     }
     assert_eq!(world.json(&["-c", "echo well"])["stdout"], "well\n");

@@ -273,7 +273,7 @@ async fn no_action_ends_a_rollout_when_the_model_stopped_and_not_when_it_was_cut
 #[tokio::test(flavor = "multi_thread")]
 async fn so_many_run_at_a_time_and_no_more() {
     let world = World::new();
-    let slow = |_| Some(Fault::Slow(Duration::from_millis(30)));
+    let slow = |_| Some(Fault::Slow(Duration::from_millis(400)));
     let server = ScriptedServer::start_with(script(&FIX[3..]), slow).await.unwrap();
     run(world.options(server.base_url(), 12), &Ears::default()).await.unwrap();
     assert_eq!((server.most_at_once(), world.journal().len()), (3, 12));

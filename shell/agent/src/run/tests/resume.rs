@@ -35,7 +35,7 @@ async fn a_run_that_was_killed_at_any_moment_loses_and_repeats_nothing() {
     for kill in 0..40 {
         // Dropping the run is what a kill looks like from inside: no code of it goes on.
         let ears = Ears::default();
-        let time = Duration::from_millis(60 + 23 * kill);
+        let time = Duration::from_millis(60 + 5 * kill * kill);
         let ended = tokio::time::timeout(time, run(options.clone(), &ears)).await;
         let now = numbers(&world);
         assert!(kept.iter().all(|n| now.contains(n)), "{kept:?} were kept, now {now:?}");
@@ -69,7 +69,7 @@ async fn files_that_a_killed_run_did_not_write_are_written_by_the_next() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_wish_ends_running_rollouts_at_once() {
     let world = World::new();
-    let slow = |_| Some(Fault::Slow(Duration::from_secs(15)));
+    let slow = |_| Some(Fault::Slow(Duration::from_secs(120)));
     let server = ScriptedServer::start_with(script(&FIX), slow).await.unwrap();
     struct Impatient(Instant);
     impl Watch for Impatient {
@@ -79,7 +79,7 @@ async fn a_second_wish_ends_running_rollouts_at_once() {
     }
     let started = Instant::now();
     let summary = run(world.options(server.base_url(), 4), &Impatient(started)).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     assert_eq!((summary.missing(), world.journal().len()), (4, 0));
 }
 
