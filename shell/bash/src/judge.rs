@@ -36,7 +36,7 @@ pub fn judge(policy: &Policy, script: &str) -> Verdict {
         return Verdict::Allowed;
     }
     match Script::read(script) {
-        Err(why) => Verdict::Unread(why.0),
+        Err(e) => Verdict::Unread(e.why),
         Ok(script) => judge_calls(policy, &script.calls),
     }
 }

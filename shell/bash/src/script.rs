@@ -9,7 +9,7 @@ use brush_parser::ast::{
     CompoundCommand, CompoundList, FunctionBody, IoFileRedirectTarget, IoRedirect, Pipeline, SimpleCommand,
     Word,
 };
-use brush_parser::{ParserOptions, Token, parse_tokens, uncached_tokenize_str};
+use brush_parser::{ParseError, ParserOptions, Token, TokenizerError, parse_tokens, uncached_tokenize_str};
 use std::collections::BTreeSet;
 use word::{Kind, scan};
 
@@ -57,8 +57,36 @@ pub struct Script {
 
 /// Why a script could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unread(pub String);
+#[error("{why}")]
+pub struct Unread {
+    /// What is wrong with it, or which bound it is over.
+    pub why: String,
+    /// Whether more text could complete it: bash at a prompt would ask for another line.
+    pub unfinished: bool,
+}
+
+impl Unread {
+    fn new(why: String) -> Unread {
+        Unread { why, unfinished: false }
+    }
+}
+
+impl From<ParseError> for Unread {
+    fn from(e: ParseError) -> Unread {
+        let unfinished = match &e {
+            ParseError::ParsingAtEndOfInput => true,
+            ParseError::Tokenizing { inner, .. } => inner.is_incomplete(),
+            ParseError::ParsingNear(_) => false,
+        };
+        Unread { why: e.to_string(), unfinished }
+    }
+}
+
+impl From<TokenizerError> for Unread {
+    fn from(e: TokenizerError) -> Unread {
+        Unread { why: e.to_string(), unfinished: e.is_incomplete() }
+    }
+}
 
 impl Script {
     /// Reads a script.
@@ -67,7 +95,7 @@ impl Script {
     /// It is not bash, or longer or deeper than is read here.
     pub fn read(text: &str) -> Result<Script, Unread> {
         if text.len() > MAX_SCRIPT_BYTES {
-            return Err(Unread(format!("longer than {MAX_SCRIPT_BYTES} bytes")));
+            return Err(Unread::new(format!("longer than {MAX_SCRIPT_BYTES} bytes")));
         }
         // A thread of its own: a hostile script must not overflow the caller's stack.
         std::thread::scope(|scope| {
@@ -77,8 +105,8 @@ impl Script {
                 reader.text(text, 0)?;
                 Ok(reader.script)
             });
-            let handle = handle.map_err(|e| Unread(format!("no thread to read it: {e}")))?;
-            handle.join().unwrap_or_else(|_| Err(Unread("the parser gave up".into())))
+            let handle = handle.map_err(|e| Unread::new(format!("no thread to read it: {e}")))?;
+            handle.join().unwrap_or_else(|_| Err(Unread::new("the parser gave up".into())))
         })
     }
 }
@@ -96,15 +124,14 @@ type Done = Result<(), Unread>;
 impl Reader {
     fn text(&mut self, text: &str, depth: usize) -> Done {
         if depth > MAX_DEPTH {
-            return Err(Unread(format!("more than {MAX_DEPTH} scripts in one another")));
+            return Err(Unread::new(format!("more than {MAX_DEPTH} scripts in one another")));
         }
         self.charge(text)?;
-        let tokens = uncached_tokenize_str(text, &self.options.tokenizer_options())
-            .map_err(|e| Unread(e.to_string()))?;
+        let tokens = uncached_tokenize_str(text, &self.options.tokenizer_options())?;
         self.openers += tokens.iter().filter(|t: &&Token| OPENERS.contains(&t.to_str())).count();
         self.check_openers()?;
-        let tokens = tokens::settle(tokens).map_err(Unread)?;
-        let program = parse_tokens(&tokens, &self.options).map_err(|e| Unread(e.to_string()))?;
+        let tokens = tokens::settle(tokens).map_err(Unread::new)?;
+        let program = parse_tokens(&tokens, &self.options)?;
         program.complete_commands.iter().try_for_each(|list| self.list(list, depth))
     }
 
@@ -116,14 +143,14 @@ impl Reader {
         self.work = self.work.saturating_add(text.len().saturating_mul(openers + 1));
         self.check_openers()?;
         if self.work > MAX_WORK {
-            return Err(Unread(format!("{} bytes with {openers} substitutions", text.len())));
+            return Err(Unread::new(format!("{} bytes with {openers} substitutions", text.len())));
         }
         Ok(())
     }
 
     fn check_openers(&self) -> Done {
         if self.openers > MAX_OPENERS {
-            return Err(Unread(format!(
+            return Err(Unread::new(format!(
                 "more than {MAX_OPENERS} brackets, substitutions and compound commands"
             )));
         }
@@ -232,10 +259,10 @@ impl Reader {
             return Ok(());
         }
         if depth > MAX_DEPTH {
-            return Err(Unread(format!("more than {MAX_DEPTH} commands in one another")));
+            return Err(Unread::new(format!("more than {MAX_DEPTH} commands in one another")));
         }
         if self.script.calls.len() >= MAX_CALLS {
-            return Err(Unread(format!("more than {MAX_CALLS} commands")));
+            return Err(Unread::new(format!("more than {MAX_CALLS} commands")));
         }
         let call = Call { words };
         if call.program() == Some("alias") {
@@ -307,8 +334,8 @@ impl Reader {
 
     fn scan(&mut self, text: &str, kind: Kind, depth: usize) -> Result<Option<String>, Unread> {
         self.charge(text)?;
-        let word =
-            scan(text, kind).ok_or_else(|| Unread("a quote or bracket in a word is not closed".into()))?;
+        let word = scan(text, kind)
+            .ok_or_else(|| Unread::new("a quote or bracket in a word is not closed".into()))?;
         word.scripts.iter().try_for_each(|script| self.text(script, depth + 1))?;
         Ok(word.literal)
     }
@@ -321,6 +348,28 @@ mod tests {
     fn programs(text: &str) -> Vec<String> {
         let script = Script::read(text).unwrap();
         script.calls.iter().map(|c| c.program().unwrap_or("?").to_string()).collect()
+    }
+
+    #[test]
+    fn what_bash_would_read_on_for_is_told_from_what_is_wrong() {
+        for text in [
+            "if true",
+            "for i in 1 2",
+            "echo 'a",
+            "echo \"$(ls",
+            "cat <<E\n",
+            "cat <<E\na\n",
+            "(ls",
+            "f() {",
+            "a &&",
+            "a |",
+            "case x in",
+        ] {
+            assert!(Script::read(text).is_err_and(|e| e.unfinished), "{text}: {:?}", Script::read(text));
+        }
+        for text in [")", "if; then", "ls |& | b"] {
+            assert!(Script::read(text).is_err_and(|e| !e.unfinished), "{text}: {:?}", Script::read(text));
+        }
     }
 
     #[test]

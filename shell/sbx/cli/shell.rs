@@ -113,16 +113,7 @@ fn lines(shell: &mut LiveShell) -> anyhow::Result<i32> {
 
 /// Whether bash would ask for another line.
 fn unfinished(script: &str) -> bool {
-    script.trim_end_matches('\n').ends_with('\\')
-        || sbx::Script::read(script).is_err() && sbx::Script::read(&format!("{script}\n")).is_err() && {
-            let open = |what: &str| script.matches(what).count();
-            open("'") % 2 == 1
-                || open("\"") % 2 == 1
-                || script.contains("<<")
-                || ["if", "for", "while", "until", "case", "{", "("]
-                    .iter()
-                    .any(|w| script.trim_start().starts_with(w))
-        }
+    script.trim_end_matches('\n').ends_with('\\') || sbx::Script::read(script).is_err_and(|e| e.unfinished)
 }
 
 fn requests(shell: &mut LiveShell) -> anyhow::Result<i32> {
