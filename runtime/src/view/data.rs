@@ -11,9 +11,10 @@ pub(super) const ALWAYS: [&str; 7] = [
     "/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache",
 ];
 
-const TABLE: [(&str, &[&str]); 10] = [
+const TABLE: [(&str, &[&str]); 13] = [
     ("awk", &["/usr/share/awk"]),
     ("bc", &["/usr/share/bc"]),
+    ("date", &["/usr/share/zoneinfo"]),
     (
         "file",
         &[
@@ -48,6 +49,8 @@ const TABLE: [(&str, &[&str]); 10] = [
     ),
     ("python", PYTHON),
     ("python3", PYTHON),
+    ("stdbuf", &["/usr/libexec/coreutils/libstdbuf.so"]),
+    ("tput", &["/lib/terminfo", "/usr/share/terminfo"]),
 ];
 
 const PYTHON: &[&str] = &[
