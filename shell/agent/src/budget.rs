@@ -1,13 +1,20 @@
 //! Token accounting of SWE-ZERO: a rollout may use a total of tokens, prompt and completion together, and no request may
-//! overflow it. What is not known is estimated, on the high side.
+//! overflow it. What is not known is estimated, on the high side: by length, and by how dense the texts of this conversation
+//! turned out to be. Where the estimate decides, the server's tokenizer is asked if it has one.
 
-use crate::server::Usage;
+use crate::server::{Count, Usage};
 use sbx_records::Message;
 
 /// Fewer tokens than this are not worth a turn.
 const LEAST: u64 = 64;
 /// Characters of JSON that count as a token where nothing better is known.
 const CHARS_PER_TOKEN: u64 = 3;
+/// Tokens that a server's template adds to a message, left out where a density is learned.
+const TEMPLATE_TOKENS: u64 = 8;
+/// Fewest estimated tokens from which a density is learned; of short texts the template is too large a part.
+const LEARNED_FROM: u64 = 64;
+/// The densest text is taken to be so many times denser than estimated: a token a byte is 3, with some room.
+const DENSEST: f64 = 4.0;
 
 /// How many tokens a rollout may use, and how many it has used.
 #[derive(Clone, Debug)]
@@ -18,29 +25,79 @@ pub(crate) struct Budget {
     /// Tokens of the messages up to `counted`, as the server counted them.
     known: u64,
     counted: usize,
+    /// How many times more tokens than estimated a text of this conversation had at most. At least 1.
+    density: f64,
 }
 
 impl Budget {
+    /// `total` is the least of what the rollout may use and what the server can hold.
     pub(crate) fn new(total: u64, reserve: u64, per_turn: u64) -> Budget {
-        Budget { total, reserve, per_turn, known: 0, counted: 0 }
+        Budget { total, reserve, per_turn, known: 0, counted: 0, density: 1.0 }
     }
 
     /// Tokens that the next reply may have, or `None` when the budget is over.
     pub(crate) fn next(&self, messages: &[Message]) -> Option<u64> {
-        let estimate = self.estimate(messages);
-        let remaining = self.total.saturating_sub(estimate).saturating_sub(self.reserve);
+        let remaining = self.remaining(messages);
         (remaining > LEAST).then(|| remaining.min(self.per_turn))
+    }
+
+    /// Whether an estimate decides how long the next reply may be, so that a better count is worth a request.
+    pub(crate) fn is_close(&self, messages: &[Message]) -> bool {
+        let least = if self.per_turn == u64::MAX { LEAST } else { self.per_turn };
+        // Of a text whose density nobody has measured the most is feared.
+        let unknown = (self.tail(messages) as f64 * (DENSEST - self.density)) as u64;
+        self.counted < messages.len() && self.remaining(messages).saturating_sub(unknown) <= least
+    }
+
+    fn remaining(&self, messages: &[Message]) -> u64 {
+        self.total.saturating_sub(self.estimate(messages)).saturating_sub(self.reserve)
     }
 
     /// Tokens of the next prompt: what the server counted, and an estimate of what came after.
     pub(crate) fn estimate(&self, messages: &[Message]) -> u64 {
-        self.known + estimate(messages.get(self.counted..).unwrap_or(&[]))
+        self.known + (self.tail(messages) as f64 * self.density).ceil() as u64
     }
 
-    /// Takes the server's count. `messages` ends with the reply.
+    /// Estimated tokens of the messages that the server has not counted.
+    fn tail(&self, messages: &[Message]) -> u64 {
+        estimate(messages.get(self.counted..).unwrap_or(&[]))
+    }
+
+    /// The first message that the server has not counted.
+    pub(crate) fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Takes the server's count of a reply. `messages` ends with it.
     pub(crate) fn count(&mut self, usage: Usage, messages: &[Message]) {
+        let before = &messages[..messages.len().saturating_sub(1)];
+        self.learn(usage.prompt_tokens, before);
         self.known = usage.prompt_tokens + usage.completion_tokens;
         self.counted = messages.len();
+    }
+
+    /// Takes a count of a prompt that was not sent yet.
+    pub(crate) fn take(&mut self, count: Count, messages: &[Message]) {
+        let prompt = match count {
+            Count::Whole(prompt) => prompt,
+            Count::Since(new) => self.known + new,
+        };
+        self.learn(prompt, messages);
+        (self.known, self.counted) = (prompt, messages.len());
+    }
+
+    /// The server turned out to hold less.
+    pub(crate) fn shrink(&mut self, total: u64) {
+        self.total = self.total.min(total);
+    }
+
+    fn learn(&mut self, prompt: u64, messages: &[Message]) {
+        let estimated = self.tail(messages);
+        if estimated >= LEARNED_FROM {
+            let template = TEMPLATE_TOKENS * messages.len().saturating_sub(self.counted) as u64;
+            let true_count = prompt.saturating_sub(self.known + template);
+            self.density = (true_count as f64 / estimated as f64).clamp(self.density, DENSEST);
+        }
     }
 
     /// Messages that were counted are gone: all is estimated until the server counts again.
@@ -50,7 +107,7 @@ impl Budget {
 }
 
 /// Tokens of messages by the length of their JSON, written as Python's `json.dumps` does: a character outside ASCII
-/// takes six.
+/// takes six. A digit is a token of its own, as it is to many models.
 pub(crate) fn estimate(messages: &[Message]) -> u64 {
     if messages.is_empty() {
         return 0;
@@ -67,6 +124,7 @@ pub(crate) fn estimate(messages: &[Message]) -> u64 {
 
 fn width(c: char) -> u64 {
     match c {
+        '0'..='9' => CHARS_PER_TOKEN,
         '"' | '\\' | '\n' | '\t' | '\r' => 2,
         ' '..='~' => 1,
         c if u32::from(c) > 0xffff => 12,

@@ -75,7 +75,7 @@ pub use editor::{Edit, Style};
 pub use error::Error;
 pub use replay::{Fate, Finding, ProgramCount, ReplayReport, judge_recording, replay};
 pub use run::{Echo, RetryFailed, RunOptions, Summary, run};
-pub use scripted::{Asked, Fault, Script, ScriptedServer, Turns};
+pub use scripted::{Asked, Dialect, Fault, Script, ScriptedServer, Turns};
 pub use server::{Client, Retry, ServerError, ServerOptions};
 pub use shard::Shard;
 pub use watch::{TurnSeen, Watch};

@@ -142,36 +142,46 @@ async fn converse(shared: &Arc<Shared>, order: &Order, mut hands: Hands, record:
 
 async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &mut Rollout) -> End {
     let (harness, limits) = (shared.harness.as_ref(), shared.limits);
-    let context = Some(shared.context.load(Ordering::Relaxed)).filter(|n| *n > limits.reserve_tokens);
-    // Without a budget the server's own refusal ends a rollout, as it does for the original.
-    let context = context.filter(|_| limits.total_tokens != UNLIMITED);
-    let total = context.map_or(limits.total_tokens, |n| n.min(limits.total_tokens));
-    let mut budget = Budget::new(total, limits.reserve_tokens, limits.turn_tokens);
+    let mut room = Room::of(shared);
+    let mut budget = Budget::new(room.total, limits.reserve_tokens, limits.turn_tokens);
     let sticky = format!("{}/{}", record.instance_id, record.rollout);
     let mut state = State::default();
-    for turn in 0..limits.turns {
+    let mut turn = 0;
+    while turn < limits.turns {
         if shared.stop.load(Ordering::Relaxed) {
             return End::trouble("the run was stopped", Trouble::Stopped);
         }
         let sent = harness.trimmed(&record.messages);
         // What is left out is not paid for, and the server's count is not of what is here.
         let estimate: &[Message] = if matches!(sent, Cow::Owned(_)) { &sent } else { &record.messages };
-        let Some(max_tokens) = budget.next(estimate) else {
-            return End::new(ExitStatus::Incomplete, format!("token budget of {total} used"));
-        };
         let seed = shared.seed.map(|seed| derive(seed, &record.instance_id, record.rollout, turn));
-        let max_tokens = (limits.turn_tokens != UNLIMITED).then_some(max_tokens);
         let (tools, more) = (shared.tools.as_ref(), &shared.request);
-        let ask = Ask { max_tokens, temperature: shared.temperature, seed, tools, more, echo: shared.echo };
+        let mut ask =
+            Ask { max_tokens: None, temperature: shared.temperature, seed, tools, more, echo: shared.echo };
+        if budget.is_close(estimate)
+            && let Some(count) = shared.servers.count(&sticky, &sent, budget.counted(), ask).await
+        {
+            budget.take(count, estimate);
+        }
+        let Some(max_tokens) = budget.next(estimate) else {
+            return End::new(ExitStatus::Incomplete, room.used());
+        };
+        ask.max_tokens = (limits.turn_tokens != UNLIMITED).then_some(max_tokens);
         let reply = match shared.servers.chat(&sticky, &sent, ask).await {
             Ok(reply) => reply,
             Err(e @ ServerError::ContextOverflow { .. }) => {
+                // A server that had not told its context before: from now on it is kept.
+                if room.learn(shared, &e) {
+                    budget.shrink(room.total);
+                    continue;
+                }
                 return End::new(ExitStatus::Incomplete, e.to_string());
             }
             Err(e) => {
                 return End::trouble(format!("API error at turn {}: {e}", turn + 1), Trouble::Server(e));
             }
         };
+        turn += 1;
         let finish = take(reply, record, &mut budget);
         let calls = record.messages.last().map(|reply| harness.calls(reply)).unwrap_or_default();
         let first =
@@ -179,7 +189,7 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
         let heard = Turn {
             instance: order.instance.clone(),
             rollout: order.number,
-            turn: turn + 1,
+            turn,
             command: first
                 .and_then(|c| c.lines().next())
                 .unwrap_or_default()
@@ -223,6 +233,44 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
         }
     }
     End::new(ExitStatus::Incomplete, format!("turn limit of {} reached", limits.turns))
+}
+
+/// Tokens that a conversation may have: the harness's budget, or what the server can hold.
+struct Room {
+    total: u64,
+    is_servers: bool,
+}
+
+impl Room {
+    fn of(shared: &Shared) -> Room {
+        let mut room = Room { total: shared.limits.total_tokens, is_servers: false };
+        room.hold(shared.context.load(Ordering::Relaxed), shared.limits.reserve_tokens);
+        room
+    }
+
+    /// Keeps to a server's context, if it is smaller; returns whether it is.
+    fn hold(&mut self, context: u64, reserve: u64) -> bool {
+        let is_smaller = context > reserve && context < self.total;
+        if is_smaller {
+            *self = Room { total: context, is_servers: true };
+        }
+        is_smaller
+    }
+
+    /// Learns the context from a refusal, for the rollouts to come too; returns whether it was not known.
+    fn learn(&mut self, shared: &Shared, refusal: &ServerError) -> bool {
+        let ServerError::ContextOverflow { limit: Some(limit), .. } = refusal else { return false };
+        let learned = self.hold(*limit, shared.limits.reserve_tokens);
+        if learned {
+            shared.context.store(*limit, Ordering::Relaxed);
+        }
+        learned
+    }
+
+    fn used(&self) -> String {
+        let what = if self.is_servers { "context" } else { "token budget" };
+        format!("{what} of {} used", self.total)
+    }
 }
 
 /// What a conversation remembers from turn to turn.

@@ -2,16 +2,20 @@
 //! it over HTTP like any other. It counts a token for every four bytes, and to whom offers tools it says its bash blocks as
 //! tool calls.
 
+mod dialect;
 mod fault;
 mod script;
 
+pub use dialect::Dialect;
 pub use fault::{Asked, Fault};
 pub use script::{Script, Turns};
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use dialect::Strict;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +29,7 @@ type Faults = dyn Fn(Asked) -> Option<Fault> + Send + Sync;
 struct Speaker {
     script: Script,
     faults: Box<Faults>,
+    strict: Option<Strict>,
     state: Mutex<Counts>,
 }
 
@@ -36,6 +41,8 @@ struct Counts {
     most_at_once: usize,
     tries: HashMap<String, usize>,
     seen: Vec<Value>,
+    refused: usize,
+    looks: usize,
 }
 
 /// A running scripted server; dropping it stops it.
@@ -62,13 +69,32 @@ impl ScriptedServer {
         script: Script,
         faults: impl Fn(Asked) -> Option<Fault> + Send + Sync + 'static,
     ) -> std::io::Result<ScriptedServer> {
-        let speaker = Arc::new(Speaker { script, faults: Box::new(faults), state: Mutex::default() });
+        ScriptedServer::serve(script, Box::new(faults), None).await
+    }
+
+    /// As [`ScriptedServer::start`], with the words and paths of another server and a context of so many tokens: a request
+    /// whose prompt and reply may need more is refused.
+    ///
+    /// # Errors
+    /// No port can be opened.
+    pub async fn start_as(script: Script, dialect: Dialect, context: u64) -> std::io::Result<ScriptedServer> {
+        ScriptedServer::serve(script, Box::new(|_| None), Some(Strict { dialect, context })).await
+    }
+
+    async fn serve(
+        script: Script,
+        faults: Box<Faults>,
+        strict: Option<Strict>,
+    ) -> std::io::Result<ScriptedServer> {
+        let speaker = Arc::new(Speaker { script, faults, strict, state: Mutex::default() });
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let models = || async { axum::Json(json!({"object": "list", "data": [{"id": "scripted"}]})) };
+        let models = strict
+            .map_or_else(|| json!({"object": "list", "data": [{"id": "scripted"}]}), dialect::Strict::models);
         let router = Router::new()
-            .route("/v1/models", get(models))
+            .route("/v1/models", get(|| async { axum::Json(models) }))
             .route("/v1/chat/completions", post(complete))
+            .fallback(aside)
             .with_state(speaker.clone());
         let task = tokio::spawn(async move {
             // It ends with the task.
@@ -85,6 +111,16 @@ impl ScriptedServer {
     /// The bodies of the requests so far, at most 10,000.
     pub fn requests(&self) -> Vec<Value> {
         self.speaker.counts(|counts| counts.seen.clone())
+    }
+
+    /// How many requests were refused because they might have overflowed the context.
+    pub fn refused(&self) -> usize {
+        self.speaker.counts(|counts| counts.refused)
+    }
+
+    /// How many requests came on other paths than the chat's and the models'.
+    pub fn looks(&self) -> usize {
+        self.speaker.counts(|counts| counts.looks)
     }
 
     /// The most requests that were being answered at one time.
@@ -121,7 +157,10 @@ impl Speaker {
 
     fn completion(&self, body: &Value) -> Value {
         let text = self.counts(|counts| self.script.next(body, &mut counts.conversations).to_string());
-        let (prompt, completion) = (prompt_tokens(body), (text.len() as u64).div_ceil(BYTES_PER_TOKEN));
+        let (prompt, completion) = match self.strict {
+            Some(_) => (dialect::prompt(body), dialect::tokens(&text)),
+            None => (prompt_tokens(body), (text.len() as u64).div_ceil(BYTES_PER_TOKEN)),
+        };
         let mut message = json!({"role": "assistant", "content": text});
         let calls = if body["tools"].is_array() {
             tool_calls(&text, script::said(body).len(), &body["tools"])
@@ -201,9 +240,26 @@ async fn complete(State(speaker): State<Arc<Speaker>>, axum::Json(body): axum::J
     }
     let asked = speaker.ask(&body);
     let _leave = Leave(&speaker);
+    if let Some(refusal) = speaker.strict.and_then(|strict| strict.refusal(&body)) {
+        speaker.counts(|counts| counts.refused += 1);
+        return (StatusCode::BAD_REQUEST, axum::Json(refusal)).into_response();
+    }
     match (speaker.faults)(asked) {
         None if body["stream"] == true => streamed(&speaker.completion(&body)),
         None => axum::Json(speaker.completion(&body)).into_response(),
         Some(fault) => fault.answer(&body, || speaker.completion(&body)).await,
+    }
+}
+
+/// What is beside the chat: tokenizers, templates, properties.
+async fn aside(State(speaker): State<Arc<Speaker>>, uri: Uri, body: String) -> Response {
+    speaker.counts(|counts| counts.looks += 1);
+    let body = serde_json::from_str(&body).unwrap_or(Value::Null);
+    match speaker.strict {
+        Some(strict) => {
+            let (status, value) = strict.aside(uri.path(), &body);
+            (status, axum::Json(value)).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }

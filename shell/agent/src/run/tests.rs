@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::TurnSeen;
-use crate::scripted::{Asked, Fault, Script, ScriptedServer, Turns};
+use crate::scripted::{Asked, Dialect, Fault, Script, ScriptedServer, Turns};
 use crate::server::Retry;
 use sbx_records::{Rollout, trajectory_path};
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 mod begin;
+mod context;
 mod faults;
 mod mini;
 mod pool;

@@ -3,6 +3,7 @@
 //! The types are ours, so that what a server says besides is kept as it came. There is no streaming: a rollout needs whole
 //! replies.
 
+mod count;
 mod error;
 mod gate;
 mod options;
@@ -11,11 +12,13 @@ mod pool;
 mod reply;
 mod stream;
 
+pub(crate) use count::Count;
 pub use error::ServerError;
 pub use options::{Retry, ServerOptions};
 pub use pool::Pool;
 pub(crate) use reply::{Reply, Usage, without_thinking};
 
+use count::Tokenizer;
 use gate::Gate;
 use reqwest::header::HeaderMap;
 use sbx_records::Message;
@@ -43,6 +46,8 @@ pub struct Client {
     /// How the run's first request went: it goes alone, so that a server that refuses is asked once and not by every
     /// rollout.
     first: Arc<OnceCell<Result<(), ServerError>>>,
+    /// How the server counts tokens, once it was asked.
+    tokenizer: Arc<OnceCell<Option<Tokenizer>>>,
 }
 
 /// What a turn asks for.
@@ -88,7 +93,14 @@ impl Client {
             .user_agent(concat!("sbx/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| ServerError::Setup(format!("the HTTP client: {e}")))?;
-        Ok(Client { http, options, base_url, gate: Gate::new(), first: Arc::default() })
+        Ok(Client {
+            http,
+            options,
+            base_url,
+            gate: Gate::new(),
+            first: Arc::default(),
+            tokenizer: Arc::default(),
+        })
     }
 
     /// Asks whether a server is there at all, before anything is prepared. Any HTTP answer will do: not every server
@@ -105,11 +117,25 @@ impl Client {
                 Ok((status @ (401 | 403), _, text)) => {
                     return Err(ServerError::of_status(status, &text, None));
                 }
-                Ok((_, _, text)) => return Ok(context(&text, &self.options.model)),
+                Ok((_, _, text)) => {
+                    return Ok(match context(&text, &self.options.model) {
+                        Some(context) => Some(context),
+                        None => self.properties().await,
+                    });
+                }
                 Err(e) if tries == 3 => return Err(e),
                 Err(_) => tokio::time::sleep(self.options.retry.wait(tries)).await,
             }
         }
+    }
+
+    /// The context in llama.cpp's properties: of one of its slots, where the list of models has at most the model's own.
+    async fn properties(&self) -> Option<u64> {
+        let root = self.base_url.strip_suffix("/v1").unwrap_or(&self.base_url);
+        let request = self.http.get(format!("{root}/props")).timeout(LOOK);
+        let (_, _, text) = self.send(request).await.ok().filter(|(status, ..)| *status == 200)?;
+        let properties: Value = serde_json::from_str(&text).ok()?;
+        properties["default_generation_settings"]["n_ctx"].as_u64().filter(|n| *n > 0)
     }
 
     /// Asks for the next message, trying again as [`Retry`] says.

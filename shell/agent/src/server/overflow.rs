@@ -27,7 +27,7 @@ pub(super) fn overflow(error: &Value, text: &str) -> Option<ServerError> {
         return None;
     }
     static PROMPT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?:prompt contains (?:at least )?|(?:input|request) \()(\d+) (?:input )?tokens|\((\d+) in the messages")
+        Regex::new(r"(?:prompt contains (?:at least )?|(?:input|request) \(|request has )(\d+) (?:input )?tokens|\((\d+) in the messages|(\d+) tokens from the input")
             .expect("the expression is constant")
     });
     static LIMIT: LazyLock<Regex> = LazyLock::new(|| {
@@ -79,6 +79,16 @@ mod tests {
                 r#"{"error":{"type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8,"message":"request (1 tokens) exceeds the available context size (2 tokens)"}}"#,
                 Some(9),
                 Some(8),
+            ),
+            (
+                r#"{"message":"Requested token count exceeds the model's maximum context length of 8192 tokens. You requested a total of 9100 tokens: 9000 tokens from the input messages and 100 tokens for the completion."}"#,
+                Some(9000),
+                Some(8192),
+            ),
+            (
+                r#"{"error":{"message":"'max_tokens' or 'max_completion_tokens' is too large: 1024. This model's maximum context length is 4096 tokens and your request has 3500 input tokens (1024 > 4096 - 3500)."}}"#,
+                Some(3500),
+                Some(4096),
             ),
             (r#"{"error":{"message":"input tokens exceed the configured limit"}}"#, None, None),
         ] {

@@ -1,7 +1,7 @@
 //! Several servers of one model. A rollout stays at one, whose cache holds its conversation so far, and moves to another
 //! when that one fails.
 
-use super::{Ask, Client, Reply, ServerError, ServerOptions};
+use super::{Ask, Client, Count, Reply, ServerError, ServerOptions};
 use sbx_records::Message;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -68,8 +68,7 @@ impl Pool {
         messages: &[Message],
         ask: Ask<'_>,
     ) -> Result<Reply, ServerError> {
-        let mut order: Vec<&Member> = self.members.iter().collect();
-        order.sort_by_cached_key(|member| (member.is_resting(), rank(key, &member.url)));
+        let order = self.order(key);
         let mut last = ServerError::Setup("no server".into());
         for (at, member) in order.iter().enumerate() {
             match member.client.chat(messages, ask).await {
@@ -87,6 +86,24 @@ impl Pool {
             }
         }
         Err(last)
+    }
+
+    /// Counts the prompt of the next message of the rollout `key`, at the server that will be asked for it.
+    pub(crate) async fn count(
+        &self,
+        key: &str,
+        messages: &[Message],
+        from: usize,
+        ask: Ask<'_>,
+    ) -> Option<Count> {
+        self.order(key).first()?.client.count(messages, from, ask).await
+    }
+
+    /// The servers in the order in which a rollout asks them.
+    fn order(&self, key: &str) -> Vec<&Member> {
+        let mut order: Vec<&Member> = self.members.iter().collect();
+        order.sort_by_cached_key(|member| (member.is_resting(), rank(key, &member.url)));
+        order
     }
 }
 
