@@ -15,6 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use terminal::Terminal;
 
+/// Time for a look at a script's syntax.
+const SYNTAX_TIME: Duration = Duration::from_secs(20);
+
 /// The sandbox of a rollout.
 pub(crate) struct Hands {
     /// Away while a thread has it, and gone when that thread failed.
@@ -128,14 +131,16 @@ impl Hands {
         if sbx_bash::Script::read(&script).is_ok() {
             return Ok(None);
         }
+        // From its input, as SWE-ReX asks: the lines are then counted as the model does.
+        let check = format!("bash -n << 'SOUNIQUEEOF'\n{script}\nSOUNIQUEEOF");
         self.lend(move |hand| {
-            let check = Action::program(["bash", "-n", "-c", &script]).time(Duration::from_secs(20)).merged();
             let seen = match &mut hand.shell {
-                Kind::Each(shell) => shell.act(&check).map_err(|e| e.to_string())?,
-                // The persistent bash says it itself.
-                Kind::One(_) => return Ok(None),
+                Kind::Each(shell) => shell.act(&Action::bash(&check).time(SYNTAX_TIME).merged()),
+                Kind::One(terminal) => terminal.shell().run_for(&check, SYNTAX_TIME),
             };
-            Ok((!seen.success()).then(|| seen.stdout.text()))
+            let seen = seen.map_err(|e| e.to_string())?;
+            let said = || seen.stdout.text() + &seen.stderr.text();
+            Ok((!seen.success()).then(|| format!("{}\n", said().trim_end())))
         })
         .await
     }

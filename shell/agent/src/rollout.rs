@@ -206,15 +206,21 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
             if let Some(end) = answer_no_call(harness, &finish, &mut state, record) {
                 return end;
             }
+            if state.failed_from.is_some() {
+                budget.forget();
+            }
             continue;
         }
         match state.refusal(shared, &calls, hands).await {
             Err(why) => return End::sandbox("sandbox", why),
             Ok(Some(text)) => {
                 state.without_call += 1;
-                let answer = calls[0].answer(&text);
-                state.failed_from.get_or_insert(record.messages.len() - 1);
-                record.messages.push(answer);
+                state.pass(record);
+                record.messages.push(Message::new("user", text));
+                budget.forget();
+                if state.without_call >= harness.most_faults() {
+                    return End::new(ExitStatus::Other, "exit_format");
+                }
                 continue;
             }
             Ok(None) => {}
@@ -286,6 +292,22 @@ struct State {
 }
 
 impl State {
+    /// The last reply will leave the conversation. Of several in a row only the last is there, as text: so SWE-agent asks
+    /// again. What it called stays in the record under another name.
+    fn pass(&mut self, record: &mut Rollout) {
+        let last = record.messages.len().saturating_sub(1);
+        if let Some(from) = self.failed_from {
+            record.messages.drain(from..last);
+        } else {
+            self.failed_from = Some(last);
+        }
+        if let Some(reply) = record.messages.last_mut()
+            && let Some(calls) = reply.tool_calls.take()
+        {
+            reply.extra.insert("refused_tool_calls".into(), calls);
+        }
+    }
+
     /// What the model reads instead of an observation, when the harness does not run a script.
     async fn refusal(
         &self,
@@ -315,7 +337,7 @@ fn answer_no_call(
     let reply = record.messages.last()?;
     let answer = harness.no_call(reply, finish, state.without_call);
     if answer.is_passing {
-        state.failed_from.get_or_insert(record.messages.len() - 1);
+        state.pass(record);
     }
     if !answer.keeps_reply {
         record.messages.pop();

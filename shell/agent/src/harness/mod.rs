@@ -70,6 +70,10 @@ pub trait Harness: Sync + Send {
     fn syntax_fault(&self, _said: &str) -> Option<String> {
         None
     }
+    /// Replies in a row whose scripts are not run; the rollout ends with the last. Default: any number.
+    fn most_faults(&self) -> u64 {
+        UNLIMITED
+    }
     /// Actions in a row that may time out; the rollout ends with the last. Default: any number.
     fn most_timeouts(&self) -> u64 {
         UNLIMITED
@@ -174,7 +178,7 @@ pub struct NoCall {
     pub end: Option<(ExitStatus, String)>,
     /// Whether the reply itself stays in the conversation.
     pub keeps_reply: bool,
-    /// Whether reply and answer leave the conversation when a later reply is well formed.
+    /// Whether reply and answer leave the conversation with the next reply. The reply is then sent as its text alone.
     pub is_passing: bool,
 }
 

@@ -5,14 +5,15 @@
 //! with `\n`, where the original's terminal ends them with `\r\n`.
 
 mod config;
+mod faults;
 mod parse;
 
 pub(crate) use parse::editor_line;
 
-use super::tool_call::Fault;
 use super::{Call, Harness, Limits, NoCall, Submit, UNLIMITED};
 use crate::editor::Style;
 use config::Config;
+use faults::Fault;
 use minijinja::{Environment, UndefinedBehavior};
 use sbx_records::{ExitStatus, Instance, Message};
 use sbx_runtime::{Observation, Outcome, Policy};
@@ -117,15 +118,11 @@ impl Harness for SweAgent {
     }
 
     fn no_call(&self, reply: &Message, _: &str, in_a_row: u64) -> NoCall {
-        let fault = parse::call(self.config.parser, reply).err().unwrap_or(Fault::Missing);
-        let (code, why) = match fault {
-            Fault::Missing => ("missing", String::new()),
-            Fault::Multiple => ("multiple", String::new()),
-            Fault::Arguments(why) => ("incorrect_args", why),
-        };
+        let fault = parse::call(self.config.parser, reply).err();
+        let Fault { code, why } = fault.unwrap_or_else(|| Fault::plain(""));
         let text =
             self.render(&self.config.format_error, json!({"error_code": code, "exception_message": why}));
-        let end = (in_a_row > self.config.max_requeries).then(|| (ExitStatus::Other, "exit_format".into()));
+        let end = (in_a_row >= self.config.max_requeries).then(|| (ExitStatus::Other, "exit_format".into()));
         NoCall { message: Message::new("user", text), end, keeps_reply: true, is_passing: true }
     }
 
@@ -186,8 +183,12 @@ impl Harness for SweAgent {
     }
 
     fn syntax_fault(&self, said: &str) -> Option<String> {
-        let values = json!({"bash_stdout": "", "bash_stderr": said.trim_end()});
+        let values = json!({"bash_stdout": "", "bash_stderr": said});
         Some(self.render(&self.config.templates.syntax, values))
+    }
+
+    fn most_faults(&self) -> u64 {
+        self.config.max_requeries
     }
 
     fn most_timeouts(&self) -> u64 {

@@ -21,7 +21,8 @@ pub struct Turns {
 }
 
 impl Script {
-    /// The next reply: that of the conversation whose replies so far are the request's, or a new conversation's first.
+    /// The next reply: that of the conversation whose replies so far are the request's, or a new conversation's first. A
+    /// harness may leave replies out; then the one after the last that is there.
     pub(super) fn next(&self, body: &Value, conversations: &mut usize) -> &str {
         let said = said(body);
         let Some(first) = self.rollouts.first() else { return "" };
@@ -34,9 +35,19 @@ impl Script {
             let fits = |turns: &&Turns| {
                 said.iter().enumerate().all(|(i, s)| without_thinking(turns.reply(i)).1 == *s)
             };
-            self.rollouts.iter().find(fits).unwrap_or(first)
+            match self.rollouts.iter().find(fits) {
+                Some(turns) => turns,
+                None => return self.after(said[said.len() - 1]).unwrap_or(first.reply(said.len())),
+            }
         };
         turns.reply(said.len())
+    }
+}
+
+impl Script {
+    fn after(&self, said: &str) -> Option<&str> {
+        let place = |turns: &Turns| turns.replies.iter().position(|r| without_thinking(r).1 == said);
+        self.rollouts.iter().find_map(|turns| Some(turns.reply(place(turns)? + 1)))
     }
 }
 
@@ -68,5 +79,6 @@ mod tests {
         };
         assert_eq!([next(&[]), next(&[]), next(&[])], ["a", "<think>t</think>c", "a"]);
         assert_eq!([next(&["c"]), next(&["a"]), next(&["a", "b"])], ["d", "b", "b"]);
+        assert_eq!([next(&["x", "c"]), next(&["b"])], ["d", "b"], "replies are left out");
     }
 }

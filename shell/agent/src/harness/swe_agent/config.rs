@@ -1,5 +1,6 @@
 //! A YAML configuration of SWE-agent: templates, tools and history.
 
+use super::faults;
 use regex::Regex;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,7 +16,36 @@ pub(super) enum Parser {
     XmlThoughtAction,
     /// `<function=…>` in the text.
     XmlFunctionCalling,
+    /// As `ThoughtAction`, with other words for a fault.
+    EditFormat,
+    /// All of the text, which begins with a tool's name.
+    Action,
+    /// All of the text.
+    ActionOnly,
+    /// All of the text.
+    Identity,
+    /// A JSON object with a thought and a command.
+    Json,
+    /// The blocks of bash, one after the other.
+    AllBashBlocks,
+    /// The one block of bash.
+    SingleBashBlock,
 }
+
+/// Every grammar by SWE-agent's name for it.
+const PARSERS: [(&str, Parser); 11] = [
+    ("action", Parser::Action),
+    ("action_only", Parser::ActionOnly),
+    ("all_bash_code_blocks", Parser::AllBashBlocks),
+    ("edit_format", Parser::EditFormat),
+    ("function_calling", Parser::FunctionCalling),
+    ("identity", Parser::Identity),
+    ("json", Parser::Json),
+    ("single_bash_code_block", Parser::SingleBashBlock),
+    ("thought_action", Parser::ThoughtAction),
+    ("xml_function_calling", Parser::XmlFunctionCalling),
+    ("xml_thought_action", Parser::XmlThoughtAction),
+];
 
 impl Parser {
     pub(super) fn is_native(self) -> bool {
@@ -29,7 +59,7 @@ pub(super) struct Config {
     pub templates: Templates,
     pub parser: Parser,
     pub format_error: String,
-    /// Faulty replies in a row after which the next one ends the rollout.
+    /// Faulty replies in a row; the rollout ends with the last.
     pub max_requeries: u64,
     pub action_seconds: u64,
     pub max_timeouts: u64,
@@ -137,7 +167,6 @@ struct Processor {
 const ACTION_SECONDS: u64 = 30;
 /// Characters of an observation where a configuration says none.
 const MAX_OBSERVATION: u64 = 100_000;
-const MISSING: &str = "Your last output could not be read: {{error_code}} {{exception_message}}";
 
 impl Config {
     /// Reads a configuration; `origin` names it in messages. What it does not set is SWE-agent's own.
@@ -163,18 +192,11 @@ impl Config {
             Ok((name, regex))
         });
         let kind = tools.parse_function.kind.as_deref().unwrap_or("function_calling");
-        let parser = match kind {
-            "function_calling" => Parser::FunctionCalling,
-            "thought_action" => Parser::ThoughtAction,
-            "xml_thought_action" => Parser::XmlThoughtAction,
-            "xml_function_calling" => Parser::XmlFunctionCalling,
-            other => {
-                return Err(format!(
-                    "{origin}: tools.parse_function.type: expected function_calling, thought_action, xml_thought_action or \
-                     xml_function_calling, found {other:?}"
-                ));
-            }
-        };
+        let parser = PARSERS.iter().find(|(name, _)| *name == kind).map(|(_, parser)| *parser);
+        let parser = parser.ok_or_else(|| {
+            let names = PARSERS.map(|(name, _)| name).join(", ");
+            format!("{origin}: tools.parse_function.type: expected one of {names}, found {kind:?}")
+        })?;
         let last = history_processors.iter().find(|p| p.kind == "last_n_observations");
         Ok(Config {
             templates: Templates {
@@ -196,7 +218,7 @@ impl Config {
             format_error: tools
                 .format_error_template
                 .or(tools.parse_function.error_message)
-                .unwrap_or_else(|| MISSING.into()),
+                .unwrap_or_else(|| faults::template(parser).into()),
             max_requeries: max_requeries.unwrap_or(3),
             action_seconds: tools.execution_timeout.unwrap_or(ACTION_SECONDS).max(1),
             max_timeouts: tools.max_consecutive_execution_timeouts.unwrap_or(3),

@@ -91,13 +91,14 @@ fn old_observations_become_a_line_and_the_task_stays() {
 }
 
 #[test]
-fn a_faulty_reply_gets_the_originals_words_and_the_fourth_ends_it() {
+fn a_faulty_reply_gets_the_originals_words_and_the_third_ends_it() {
     let agent = default();
     let reply = Message::new("assistant", "```\nls\n```");
     let no_call = agent.no_call(&reply, "stop", 1);
     assert!(no_call.message.content.starts_with("Your last output did not use any tool calls!"));
     assert!(no_call.end.is_none() && no_call.is_passing);
-    assert_eq!(agent.no_call(&reply, "stop", 4).end, Some((ExitStatus::Other, "exit_format".into())));
+    assert_eq!(agent.no_call(&reply, "stop", 2).end, None);
+    assert_eq!(agent.no_call(&reply, "stop", 3).end, Some((ExitStatus::Other, "exit_format".into())));
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn a_mistake_in_a_configuration_names_the_key() {
         ("agent: {templates: {instance_template: 7}}", "expected a text, found"),
         ("agent: {templates: {instance_template: '{{ x'}}", "instance_template: "),
         (
-            "agent: {templates: {instance_template: x}, tools: {parse_function: {type: json}}}",
+            "agent: {templates: {instance_template: x}, tools: {parse_function: {type: yaml}}}",
             "parse_function.type",
         ),
         ("agent: [", "c.yaml: "),

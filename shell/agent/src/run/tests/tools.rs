@@ -26,7 +26,7 @@ async fn swe_agent_edits_reviews_and_submits() {
     let world = World::new();
     let submit = call("submit", serde_json::json!({}));
     let replies = vec![
-        reply("cd /tmp; n=5; echo if true; echo $("),
+        reply("cd /tmp; n=5; if true; echo $("),
         reply("export N=7; cd /; pwd"),
         reply("echo $N; pwd"),
         edit("/testbed/file.txt"),
@@ -39,11 +39,11 @@ async fn swe_agent_edits_reviews_and_submits() {
     assert!(rollout.submission.contains("+two") && rollout.patch == rollout.submission);
     let seen: Vec<&str> =
         rollout.messages.iter().filter(|m| m.role == "tool").map(|m| m.content.as_str()).collect();
-    assert!(seen[0].starts_with("OBSERVATION:\nbash: "), "{}", seen[0]);
-    assert_eq!(&seen[1..3], ["OBSERVATION:\n/", "OBSERVATION:\n7\n/"]);
-    assert!(seen[3].starts_with("OBSERVATION:\nThe file /testbed/file.txt has been edited."), "{}", seen[3]);
-    assert!(seen[4].contains("/testbed/nowhere does not exist"));
-    assert!(seen[5].starts_with("OBSERVATION:\nThank you for your work") && seen[5].contains("+two"));
+    // The first was not well formed and left the conversation.
+    assert_eq!(&seen[..2], ["OBSERVATION:\n/", "OBSERVATION:\n7\n/"]);
+    assert!(seen[2].starts_with("OBSERVATION:\nThe file /testbed/file.txt has been edited."), "{}", seen[2]);
+    assert!(seen[3].contains("/testbed/nowhere does not exist"));
+    assert!(seen[4].starts_with("OBSERVATION:\nThank you for your work") && seen[4].contains("+two"));
     assert_eq!(requests[0]["tools"].as_array().unwrap().len(), 3);
 }
 
@@ -56,12 +56,47 @@ async fn faulty_replies_are_asked_about_again_and_not_kept() {
     assert_eq!(rollout.exit_status, ExitStatus::Submitted, "{}", rollout.exit_status_detail);
     let asked = |text: &str| requests.iter().any(|r| r["messages"].to_string().contains(text));
     assert!(asked("did not use any tool calls") && asked("Operation 'vim file.txt' is not supported"));
+    // Each time only the last failure is shown, as text: the original's next request has no tool call of it.
+    let last_three = |n: usize| {
+        let messages = requests[n]["messages"].as_array().unwrap();
+        messages[2..]
+            .iter()
+            .map(|m| (m["role"].as_str().unwrap(), m.get("tool_calls").is_some()))
+            .collect::<Vec<_>>()
+    };
+    for n in [1, 2] {
+        assert_eq!(last_three(n), [("assistant", false), ("user", false)], "request {n}");
+    }
     let texts: Vec<&str> = rollout.messages.iter().map(|m| m.content.as_str()).collect();
     assert!(!texts.iter().any(|t| t.contains("No tool call at all") || t.contains("vim")), "{texts:?}");
     assert_eq!(
         rollout.messages.iter().map(|m| m.role.as_str()).collect::<Vec<_>>(),
         ["system", "user", "assistant", "tool", "assistant"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_faulty_replies_in_a_row_of_any_kind_end_a_rollout() {
+    let world = World::new();
+    let replies = vec![
+        reply("echo more >> file.txt"),
+        "No tool call at all.".into(),
+        reply("vim file.txt"),
+        reply("echo $("),
+        reply("echo not reached"),
+    ];
+    let (rollout, requests) = one_with(&world, "swe-agent", replies).await;
+    let end = (rollout.exit_status, rollout.exit_status_detail.as_str());
+    assert_eq!(end, (ExitStatus::Other, "exit_format"));
+    assert_eq!(requests.len(), 4);
+    assert!(rollout.patch.contains("+more"));
+    let last = rollout.messages.last().unwrap();
+    // Which line it names is bash's own affair.
+    let said = "unexpected EOF while looking for matching `)'\n";
+    assert!(last.role == "user" && last.content.ends_with(said), "{}", last.content);
+    assert!(last.content.contains("Here is the output of `bash -n`:\n\nbash: line "), "{}", last.content);
+    let reply = &rollout.messages[rollout.messages.len() - 2];
+    assert!(reply.tool_calls.is_none() && reply.extra["refused_tool_calls"][0]["id"].is_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]
