@@ -76,6 +76,6 @@ pub use error::Error;
 pub use replay::{Fate, Finding, ProgramCount, ReplayReport, judge_recording, replay};
 pub use run::{Echo, RetryFailed, RunOptions, Summary, run};
 pub use scripted::{Asked, Dialect, Fault, Script, ScriptedServer, Turns};
-pub use server::{Client, Retry, ServerError, ServerOptions};
+pub use server::{Client, Retry, ServerError, ServerOptions, install_tls};
 pub use shard::Shard;
 pub use watch::{TurnSeen, Watch};

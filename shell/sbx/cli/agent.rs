@@ -1,10 +1,13 @@
 //! `sbx agent`: rollouts of a model on instances, and their data set.
 
+mod copies;
 mod progress;
 
 use super::exit_codes::FAILED;
 use super::limits::PolicyArgs;
+use super::store::{Place, name_of};
 use anyhow::{Context, ensure};
+use copies::Copies;
 use progress::Progress;
 use rustix::process::Resource;
 use sbx_agent::{Echo, Retry, RetryFailed, RunOptions, ServerOptions, Shard, Summary};
@@ -77,9 +80,12 @@ pub struct Args {
     /// Size to which checkouts that no run uses are cut back, least recently used first
     #[arg(long, value_name = "SIZE", default_value = "50 GiB")]
     cache_size: sbx::ByteSize,
-    /// Run folder
-    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
+    /// Run folder; also s3://bucket/prefix, gs://bucket/prefix or file:///dir, with the keys of AWS_… and GOOGLE_…
+    #[arg(long, value_name = "DIR|URL", default_value = "runs/latest")]
     out: PathBuf,
+    /// Where the folder of a run in a store is on this machine [default: in the user's cache directory]
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
     /// Variable that holds the server's key
     #[arg(long, value_name = "VARIABLE", default_value = "OPENAI_API_KEY")]
     api_key_env: String,
@@ -124,6 +130,9 @@ enum Repeat {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     ensure!(args.policy.env.is_empty(), "--env: the harness sets the environment of its actions");
     ensure!((0.0..=10.0).contains(&args.temperature), "--temperature: expected a number from 0 to 10");
+    let spool =
+        args.spool.clone().or_else(|| Some(args.cache.as_ref()?.join("spool").join(name_of(&args.out)?)));
+    let place = Place::of(&args.out, args.shard.folder().as_deref(), spool.as_deref())?;
     let options = RunOptions {
         instances: instances(&args.tasks)?,
         cache: std::path::absolute(args.cache.clone().map_or_else(cache_dir, Ok)?)?,
@@ -138,7 +147,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         },
         policy: args.policy.resolve()?,
         repos: args.repos,
-        out: args.shard.folder().map_or_else(|| args.out.clone(), |part| args.out.join(part)),
+        out: place.folder,
         shard: args.shard,
         echo: match args.echo_thinking {
             Thinking::Tools => Echo::WithTools,
@@ -169,7 +178,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     raise_open_files();
     let runtime = tokio::runtime::Runtime::new()?;
-    roll_out(&runtime, options, args.json, args.tui)
+    let Some(store) = place.store else { return roll_out(&runtime, options, args.json, args.tui, None) };
+    runtime.block_on(store.fetch(&options.out)).with_context(|| store.url().to_string())?;
+    let copies = Copies::start(&runtime, store, options.out.clone());
+    let ran = roll_out(&runtime, options, args.json, args.tui, Some(&copies));
+    // What was run is copied also when the run failed.
+    let copied = copies.finish(&runtime);
+    let code = ran?;
+    copied?;
+    Ok(code)
 }
 
 /// Runs, writes the data set, and tells what came of it. The data set is written also when the run was cut short.
@@ -178,9 +195,10 @@ pub fn roll_out(
     options: RunOptions,
     json: bool,
     lines: bool,
+    copies: Option<&Copies>,
 ) -> anyhow::Result<ExitCode> {
     let out = options.out.clone();
-    let progress = Progress::new(lines);
+    let progress = Progress::new(lines, copies.map(Copies::wake));
     let ran = runtime.block_on(sbx_agent::run(options, &progress));
     progress.finish();
     let summary = match ran {
@@ -211,6 +229,9 @@ pub fn roll_out(
     let written = sbx_dataset::write(&out)
         .context("the journal is whole; write the data set again with `sbx dataset`")?;
     tell(&summary, &written.stats, &out, json);
+    if let Some(copies) = copies.filter(|_| !json) {
+        say!("copies     {}", copies.url());
+    }
     Ok(if summary.missing() == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 

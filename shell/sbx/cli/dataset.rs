@@ -1,5 +1,7 @@
 //! `sbx dataset`: the data set of a run folder, written (again) from its journal.
 
+use super::store::Place;
+use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +10,7 @@ use std::process::ExitCode;
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Run folder, as `sbx agent --out` makes it
+    /// Run folder or URL, as `sbx agent --out` makes it
     #[arg(required = true)]
     run: Option<PathBuf>,
     /// Print the statistics as JSON
@@ -20,7 +22,7 @@ pub struct Args {
 enum Command {
     /// Join the shards of `sbx agent --shard` into one run folder and write its data set
     Finalize {
-        /// The --out of the shards
+        /// The --out of the shards, a folder or a URL
         run: PathBuf,
         /// Join what is there, though shards are missing
         #[arg(long)]
@@ -33,11 +35,31 @@ enum Command {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(Command::Finalize { run, partial, json }) = args.command {
-        let written = sbx_dataset::finalize(&run, partial, &sbx_dataset::DatasetOptions::default())?;
-        return tell(&written, &run, json);
+        let Place { folder, store } = Place::of(&run, None, None)?;
+        let options = sbx_dataset::DatasetOptions::default();
+        let Some(store) = store else {
+            let written = sbx_dataset::finalize(&folder, partial, &options)?;
+            return tell(&written, &folder, json);
+        };
+        let runtime = tokio::runtime::Runtime::new()?;
+        let failed = || store.url().to_string();
+        runtime.block_on(store.fetch_shards(&folder)).with_context(failed)?;
+        let written = sbx_dataset::finalize(&folder, partial, &options)?;
+        runtime
+            .block_on(async {
+                store.replace_journal(&folder).await?;
+                store.push_files(&folder).await
+            })
+            .with_context(failed)?;
+        return tell(&written, &folder, json);
     }
-    let run = args.run.unwrap_or_default();
-    tell(&sbx_dataset::write(&run)?, &run, args.json)
+    let Place { folder, store } = Place::of(&args.run.unwrap_or_default(), None, None)?;
+    let Some(store) = store else { return tell(&sbx_dataset::write(&folder)?, &folder, args.json) };
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(store.fetch(&folder)).with_context(|| store.url().to_string())?;
+    let written = sbx_dataset::write(&folder)?;
+    runtime.block_on(store.push_files(&folder)).with_context(|| store.url().to_string())?;
+    tell(&written, &folder, args.json)
 }
 
 fn tell(written: &sbx_dataset::Written, run: &Path, json: bool) -> anyhow::Result<ExitCode> {

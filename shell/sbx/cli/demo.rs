@@ -67,7 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         reserve_tokens: None,
         max_turn_tokens: None,
     };
-    roll_out(&runtime, options, false, false)
+    roll_out(&runtime, options, false, false, None)
 }
 
 fn make_repository(dir: &Path) -> anyhow::Result<()> {

@@ -22,6 +22,7 @@ mod replay;
 mod selftest;
 mod shell;
 mod stats;
+mod store;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

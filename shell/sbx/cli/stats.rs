@@ -1,13 +1,14 @@
 //! `sbx stats`: the statistics of the SWE-ZERO card of a run, or of two side by side.
 
 use super::dataset::print_table;
+use super::store::Place;
 use sbx_dataset::{Comparison, Stats};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Run folder, as `sbx agent --out` makes it
+    /// Run folder or URL, as `sbx agent --out` makes it
     run: PathBuf,
     /// A second one, to compare: before and after
     after: Option<PathBuf>,
@@ -17,8 +18,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let run = Place::fetch(&args.run)?;
     let Some(after) = args.after else {
-        let stats = Stats::of_run(&args.run)?;
+        let stats = Stats::of_run(&run)?;
         if args.json {
             say!("{}", serde_json::json!({"schema": "sbx.stats/1", "run": args.run, "stats": stats}));
         } else {
@@ -26,7 +28,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let compared = Comparison::of_runs(&args.run, &after)?;
+    let compared = Comparison::of_runs(&run, &Place::fetch(&after)?)?;
     if args.json {
         let rows = compared.rows();
         say!(

@@ -85,8 +85,7 @@ impl Client {
                 "the key in --api-key-env: expected one word of ASCII characters".into(),
             ));
         }
-        // A second call finds it installed; either way one is there.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls();
         let http = reqwest::Client::builder()
             .timeout(options.timeout)
             .connect_timeout(Duration::from_secs(20))
@@ -267,6 +266,12 @@ impl Client {
         let more = all.len().saturating_sub(MAX_NAMED);
         Some(if more > 0 { format!("{named} and {more} more") } else { named })
     }
+}
+
+/// Installs what TLS needs in this process, for this client and any other of its kind.
+pub fn install_tls() {
+    // A second call finds it installed; either way one is there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// A message as it is sent back: thinking only where it is wanted and under the key that it came under, and tool calls only

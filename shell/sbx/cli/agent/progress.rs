@@ -9,6 +9,7 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// Time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -23,6 +24,8 @@ pub struct Progress {
     state: Mutex<State>,
     submitted: AtomicUsize,
     wish: Arc<AtomicU8>,
+    /// Told of every rollout that is in the journal.
+    kept: Option<Arc<Notify>>,
 }
 
 /// The line of each running rollout, by instance and number.
@@ -38,7 +41,7 @@ struct State {
 
 impl Progress {
     /// With `lines` each running rollout has a line of its own, on a terminal.
-    pub fn new(lines: bool) -> Progress {
+    pub fn new(lines: bool, kept: Option<Arc<Notify>>) -> Progress {
         let plain = !std::io::stderr().is_terminal() || std::env::var_os("CI").is_some();
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         if plain {
@@ -53,7 +56,7 @@ impl Progress {
         listen(&wish);
         let now = Instant::now();
         let state = State { started: now, last_line: now, total: 0, before: 0, done: 0 };
-        Progress { bar, many, plain, state: Mutex::new(state), submitted: AtomicUsize::new(0), wish }
+        Progress { bar, many, plain, state: Mutex::new(state), submitted: AtomicUsize::new(0), wish, kept }
     }
 
     pub fn finish(&self) {
@@ -140,6 +143,9 @@ impl Watch for Progress {
     }
 
     fn ended(&self, rollout: &Rollout) {
+        if let Some(kept) = &self.kept {
+            kept.notify_one();
+        }
         if let Some((all, lines)) = &self.many {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(line) = lines.remove(&(rollout.instance_id.clone(), rollout.rollout)) {
