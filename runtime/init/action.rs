@@ -31,13 +31,15 @@ struct Server {
     /// A held bash is wanted; never again after one could not be held.
     ahead: bool,
     can_hold: bool,
+    /// User and system time of the set-up's own child, in microseconds.
+    spent: [i64; 2],
 }
 
 /// Serves requests until the library is gone.
 pub fn serve() -> ! {
     let signals = child_signals();
     let Ok(stack) = map(-1, STACK) else { exit(93) };
-    let mut server = Server { signals, stack, held: None, ahead: false, can_hold: true };
+    let mut server = Server { signals, stack, held: None, ahead: false, can_hold: true, spent: used().0 };
     give_back_stack();
     loop {
         if server.ahead && server.can_hold && server.held.is_none() && !readable(FD_CONTROL, PAUSE) {
@@ -90,7 +92,7 @@ impl Server {
             if held.hand(fds) {
                 fds.iter().for_each(|fd| close(*fd));
                 let status = wait(held.pid, self.signals);
-                return done(status, held.failure(), sweep());
+                return self.done(status, held.failure(), sweep());
             }
             self.can_hold = false;
         }
@@ -103,9 +105,9 @@ impl Server {
         match started {
             Ok(pid) => {
                 let status = wait(pid, self.signals);
-                done(status, child.errno, sweep());
+                self.done(status, child.errno, sweep());
             }
-            Err(e) => done(0, e as u32, 0),
+            Err(e) => self.done(0, e as u32, 0),
         }
     }
 
@@ -116,6 +118,21 @@ impl Server {
         let pid = check(unsafe { vfork(top, become_action, (child as *mut Child).cast()) });
         mapped.unmap();
         pid.map(|pid| pid as i32)
+    }
+
+    fn done(&self, status: u32, errno: u32, left: u32) {
+        let ([user, system], peak) = used();
+        let mut m = [0u8; DONE_LEN];
+        put(&mut m, 0, MSG_DONE);
+        put(&mut m, 4, status);
+        put(&mut m, 8, errno);
+        for (at, value) in [(12, user - self.spent[0]), (20, system - self.spent[1]), (28, peak)] {
+            if let Some(slot) = m.get_mut(at..at + 8) {
+                slot.copy_from_slice(&value.to_ne_bytes());
+            }
+        }
+        put(&mut m, 36, left);
+        send(FD_CONTROL, &m, &[]);
     }
 }
 
@@ -217,23 +234,11 @@ fn sweep() -> u32 {
     }
 }
 
-fn done(status: u32, errno: u32, left: u32) {
+/// User and system time of all children that were reaped, in microseconds, and the largest one's peak in KiB.
+fn used() -> ([i64; 2], i64) {
     const RUSAGE_CHILDREN: i32 = -1;
     let mut usage = [0i64; 18];
     syscall!(GETRUSAGE, RUSAGE_CHILDREN, usage.as_mut_ptr());
-    let micros = |at: usize| {
-        let s = usage.get(at).copied().unwrap_or(0);
-        s * 1_000_000 + usage.get(at + 1).copied().unwrap_or(0)
-    };
-    let mut m = [0u8; DONE_LEN];
-    put(&mut m, 0, MSG_DONE);
-    put(&mut m, 4, status);
-    put(&mut m, 8, errno);
-    for (at, value) in [(12, micros(0)), (20, micros(2)), (28, usage[4])] {
-        if let Some(slot) = m.get_mut(at..at + 8) {
-            slot.copy_from_slice(&value.to_ne_bytes());
-        }
-    }
-    put(&mut m, 36, left);
-    send(FD_CONTROL, &m, &[]);
+    let [user, user_micros, system, system_micros, peak, ..] = usage;
+    ([user * 1_000_000 + user_micros, system * 1_000_000 + system_micros], peak)
 }

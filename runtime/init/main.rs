@@ -1,7 +1,7 @@
 //! Process 1 of a sandbox: a static program without the standard library.
 //!
-//! It is started inside fresh namespaces with a plan on descriptor 4, carries the plan out step by step, puts every wall
-//! around *itself*, and then starts one action after the other on request of the library, so an action inherits all
+//! It is started inside fresh namespaces, gets a plan, carries it out step by step, puts every wall around *itself*, and
+//! then starts one action after the other on request of the library, so an action inherits all
 //! walls by fork and exec. It allocates nothing, knows no policy, and decides nothing: what to do is in the plan.
 //! When the control socket closes it exits, and the kernel kills all that is left in the PID namespace with it.
 #![no_std]
@@ -14,6 +14,7 @@ mod wire;
 mod action;
 mod ahead;
 mod mem;
+mod network;
 mod start;
 mod steps;
 mod sys;
@@ -37,13 +38,13 @@ extern "C" fn main() -> ! {
     sys::block_signals();
     sys::default_signals();
     sys::setsid();
+    let network = network::Coming::start();
     let mut buffer = [0u8; 64];
     let mut fds = Cmsg::new();
-    // The library moves this process into its cgroup before it says so.
     if sys::receive(FD_CONTROL, &mut buffer, &mut fds) < 4 || word(&buffer, 0) != MSG_GO {
         exit(96);
     }
-    match steps::build() {
+    match join(fds.fds().get(1..)).and_then(|()| steps::build(fds.fds(), network)) {
         Ok(ready) => ready.send(),
         Err((step, errno)) => {
             let mut m = [0u8; 12];
@@ -55,6 +56,15 @@ extern "C" fn main() -> ! {
         }
     }
     action::serve()
+}
+
+/// Goes into the cgroups of these files. Who moves himself, and has one thread, waits for nobody.
+fn join(files: Option<&[i32]>) -> Result<(), (u32, i32)> {
+    for file in files.unwrap_or(&[]) {
+        sys::write_all(*file, b"0").map_err(|e| (NO_GROUP, e))?;
+        sys::close(*file);
+    }
+    Ok(())
 }
 
 fn word(b: &[u8], at: usize) -> u32 {

@@ -1,5 +1,6 @@
 //! Carries the plan out: mounts, the two pivots, then the walls. See `wire.rs` for the records.
 
+use crate::network::Coming;
 use crate::sys::{self, *};
 use crate::wire::*;
 use crate::{put, word};
@@ -39,20 +40,28 @@ struct Step<'a> {
     text2: &'a [u8],
 }
 
-/// Carries out the plan on [`FD_PLAN`]; the index of the failed step and its errno otherwise.
-pub fn build() -> Result<Ready, (u32, i32)> {
-    let plan = read_plan().map_err(|e| (u32::MAX, e))?;
-    let mut ready = Ready { missing: [0; MAX_MISSING], count: 0, dirs: [-1; 4], dir_count: 0 };
-    let mut ruleset = -1;
+/// What a step leaves for those after it.
+struct State {
+    ready: Ready,
+    ruleset: i32,
+    network: Option<Result<Coming, i32>>,
+}
+
+/// Carries out the plan, the first of `fds`; the index of the failed step and its errno otherwise.
+pub fn build(fds: &[i32], network: Result<Coming, i32>) -> Result<Ready, (u32, i32)> {
+    let fd = fds.first().copied().unwrap_or(-1);
+    let plan = read_plan(fd).map_err(|e| (NO_PLAN, e))?;
+    let ready = Ready { missing: [0; MAX_MISSING], count: 0, dirs: [-1; 4], dir_count: 0 };
+    let mut state = State { ready, ruleset: -1, network: Some(network) };
     let (mut at, mut index) = (0, 0);
     while at < plan.len() {
         let (step, next) = parse(plan, at).ok_or((index, EINVAL))?;
-        match carry_out(&step, &mut ruleset, &mut ready) {
+        match carry_out(&step, &mut state) {
             Ok(()) => {}
             Err(_) if step.flags & OPTIONAL != 0 => {
-                if let Some(slot) = ready.missing.get_mut(ready.count) {
+                if let Some(slot) = state.ready.missing.get_mut(state.ready.count) {
                     *slot = index;
-                    ready.count += 1;
+                    state.ready.count += 1;
                 }
             }
             Err(e) => return Err((index, e)),
@@ -60,15 +69,19 @@ pub fn build() -> Result<Ready, (u32, i32)> {
         at = next;
         index += 1;
     }
-    close(FD_PLAN);
+    // No plan leaves it out; this wall is not for a plan to forget.
+    if state.network.is_some() {
+        return Err((NO_NETWORK, EINVAL));
+    }
+    close(fd);
     // Nothing points into it any more: an idle sandbox is small.
     unmap(plan.as_ptr().cast_mut(), plan.len());
-    Ok(ready)
+    Ok(state.ready)
 }
 
-fn read_plan() -> Result<&'static [u8], i32> {
-    let len = file_len(FD_PLAN)?;
-    let p = map(FD_PLAN, len)?;
+fn read_plan(fd: i32) -> Result<&'static [u8], i32> {
+    let len = file_len(fd)?;
+    let p = map(fd, len)?;
     // SAFETY: a private mapping of `len` bytes, unmapped when the plan is carried out; the library sealed the file.
     Ok(unsafe { core::slice::from_raw_parts(p, len) })
 }
@@ -85,7 +98,8 @@ fn parse(plan: &[u8], at: usize) -> Option<(Step<'_>, usize)> {
     Some((step, end))
 }
 
-fn carry_out(s: &Step<'_>, ruleset: &mut i32, ready: &mut Ready) -> Result<(), i32> {
+fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
+    let State { ready, ruleset, network } = state;
     let (path, data) = (s.text1, s.text2.as_ptr());
     match s.op {
         OP_BASE => base(path),
@@ -134,6 +148,7 @@ fn carry_out(s: &Step<'_>, ruleset: &mut i32, ready: &mut Ready) -> Result<(), i
             done
         }
         OP_HOSTNAME => check(syscall!(SETHOSTNAME, path.as_ptr(), path.count_bytes())).map(drop),
+        OP_NETWORK => network.take().ok_or(EINVAL)??.enter(),
         OP_LOOPBACK => loopback(),
         OP_LISTEN => {
             *ready.dirs.get_mut(ready.dir_count).ok_or(EINVAL)? = listen(s.a as u16)?;

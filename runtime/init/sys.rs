@@ -66,6 +66,9 @@ pub const EXIT_GROUP: usize = 231;
 pub const SIGNALFD4: usize = 289;
 pub const PRLIMIT64: usize = 302;
 pub const SECCOMP: usize = 317;
+pub const OPENAT: usize = 257;
+pub const UNSHARE: usize = 272;
+pub const SETNS: usize = 308;
 pub const OPEN_TREE: usize = 428;
 pub const MOVE_MOUNT: usize = 429;
 pub const OPENAT2: usize = 437;
@@ -302,12 +305,29 @@ pub fn socket_pair() -> Result<[i32; 2], i32> {
 /// `stack` must be the top of an unused, 16-byte aligned area; `run` must not return and must leave shared memory alone
 /// but for what `arg` points to.
 pub unsafe fn vfork(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
-    const CLONE_VM_VFORK: usize = 0x100 | 0x4000;
+    const VM_VFORK: usize = 0x100 | 0x4000;
+    // SAFETY: the caller keeps this contract; this process is suspended until the child is gone.
+    unsafe { clone(VM_VFORK, stack, run, arg) }
+}
+
+/// Starts `run(arg)` in a child that shares this memory and these descriptors, and does not wait for it.
+///
+/// # Safety
+/// As [`vfork`]; and nobody else may touch what `arg` points to, or the stack, until the child has ended.
+pub unsafe fn beside(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
+    const VM_FS_FILES: usize = 0x100 | 0x200 | 0x400;
+    // SAFETY: the caller keeps this contract.
+    unsafe { clone(VM_FS_FILES, stack, run, arg) }
+}
+
+/// # Safety
+/// As its callers.
+unsafe fn clone(flags: usize, stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
     let r: isize;
-    // SAFETY: the child runs only `run`, on `stack`; the parent is suspended until it is gone, then continues at 2.
+    // SAFETY: the child runs only `run`, on `stack`; the parent continues at 2.
     unsafe {
         asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
-             inlateout("rax") CLONE as isize => r, in("rdi") CLONE_VM_VFORK | SIGCHLD as usize, in("rsi") stack,
+             inlateout("rax") CLONE as isize => r, in("rdi") flags | SIGCHLD as usize, in("rsi") stack,
              in("rdx") 0, in("r10") 0, in("r8") 0, in("r12") run, in("r13") arg, lateout("rcx") _, lateout("r11") _);
     }
     r

@@ -395,6 +395,7 @@ impl Build<'_> {
         let limits = &self.policy.limits;
         let (cgroup, uid) = (self.host.cgroup.clone(), self.host.uid);
         self.push(Step::Hostname { name: "sbx".into() });
+        self.push(Step::Network);
         if self.policy.network != Network::None {
             self.push(Step::Loopback);
         }

@@ -6,7 +6,7 @@ mod run;
 mod wire_talk;
 
 use crate::cache::Use;
-use crate::linux::cgroup::{Cgroup, Move};
+use crate::linux::cgroup::Cgroup;
 use crate::linux::enter::{self, Init};
 use crate::linux::sys;
 use crate::policy::Network;
@@ -33,8 +33,7 @@ use wire_talk::Control;
 /// ```
 #[derive(Debug)]
 pub struct Sandbox {
-    // Dropped in this order: process 1 is in its group, the socket closes, process 1 dies, its group can be removed.
-    moving: Option<Move>,
+    // Dropped in this order: the socket closes, process 1 dies, its group can be removed.
     control: Control,
     init: Init,
     cgroup: Option<Cgroup>,
@@ -85,12 +84,13 @@ impl Sandbox {
         let has_cgroup = host.cgroup.memory.is_some() || host.cgroup.pids.is_some();
         let cgroup = if has_cgroup { Some(Cgroup::make(&host.cgroup, &policy.limits)?) } else { None };
         timings.end("make the cgroup");
-        let init = enter::start(host, theirs.as_fd(), steps.as_fd())?;
+        let doors = cgroup.as_ref().map_or(Ok(Vec::new()), Cgroup::doors)?;
+        let init = enter::start(host, theirs.as_fd())?;
         timings.end("start process 1 in its namespaces");
         drop(theirs);
         let control = Control::new(ours);
-        let moving = cgroup.as_ref().map(|cgroup| cgroup.add(init.pid())).transpose()?;
-        control.go()?;
+        control.go(steps.as_fd(), &doors)?;
+        drop((steps, doors));
         let ready = control.ready(&plan)?;
         timings.end("carry the plan out");
         plan.missing.extend(ready.missing);
@@ -106,7 +106,6 @@ impl Sandbox {
         let (lower, policy) = (workspace.lower, policy.clone());
         let cpu_before = std::time::Duration::ZERO;
         Ok(Sandbox {
-            moving,
             control,
             init,
             cgroup,

@@ -6,12 +6,11 @@
 use crate::{Error, Limits};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 /// Where limits for the whole tree come from. Empty means nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -144,15 +143,16 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Moves a process into the group; its children follow. After a pause the kernel makes the first move wait for an RCU
-    /// grace period, some 10 ms, so it goes on beside the rest of the set-up.
-    pub(crate) fn add(&self, pid: u32) -> Result<Move, Error> {
-        let files: Vec<PathBuf> = self.dirs().map(|dir| dir.join("cgroup.procs")).collect();
-        let work = move || files.iter().try_for_each(|file| set(file, &pid.to_string()));
-        match std::thread::Builder::new().name("sbx-cgroup".into()).spawn(work.clone()) {
-            Ok(thread) => Ok(Move(Some(thread))),
-            Err(_) => work().map(|()| Move(None)),
-        }
+    /// The files through which a process takes itself into the group. On v1 they move one thread, which nothing has to
+    /// wait for; moving a process waits for an RCU grace period of the kernel, 5 to 20 ms after a pause.
+    pub(crate) fn doors(&self) -> Result<Vec<File>, Error> {
+        let name = if self.version == 2 { "cgroup.procs" } else { "tasks" };
+        let open = |dir: &PathBuf| {
+            let file = dir.join(name);
+            let opened = fs::OpenOptions::new().write(true).open(&file);
+            opened.map_err(|e| Error::system(file.display().to_string(), e))
+        };
+        self.dirs().map(open).collect()
     }
 
     /// How often the kernel killed for memory, and how often a fork was refused, so far.
@@ -168,25 +168,6 @@ impl Cgroup {
     fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
         let second = self.pids.as_ref().filter(|p| Some(*p) != self.memory.as_ref());
         self.memory.iter().chain(second)
-    }
-}
-
-/// A process on its way into a group. Until it is there it must not be reaped, or its number could be another's: dropping
-/// this waits.
-#[derive(Debug)]
-pub(crate) struct Move(Option<JoinHandle<Result<(), Error>>>);
-
-impl Move {
-    /// Waits until it is there.
-    pub(crate) fn arrive(&mut self) -> Result<(), Error> {
-        let Some(thread) = self.0.take() else { return Ok(()) };
-        thread.join().unwrap_or_else(|_| Err(Error::Gone("process 1 did not get into its cgroup".into())))
-    }
-}
-
-impl Drop for Move {
-    fn drop(&mut self) {
-        let _ = self.arrive();
     }
 }
 
@@ -210,7 +191,7 @@ impl Drop for Cgroup {
 fn small_file(path: &Path) -> std::io::Result<String> {
     use std::io::Read;
     let mut buffer = [0u8; 1024];
-    let len = fs::File::open(path)?.read(&mut buffer)?;
+    let len = File::open(path)?.read(&mut buffer)?;
     Ok(String::from_utf8_lossy(&buffer[..len]).into_owned())
 }
 

@@ -4,7 +4,7 @@
 use super::identity::Borrowed;
 use crate::plan::UID;
 use crate::{Error, Host};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Signal, WaitId, WaitIdOptions};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -13,12 +13,12 @@ use std::sync::OnceLock;
 /// The program of process 1, built by `build.rs` from `init/`.
 static INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sbx-init"));
 
+/// All but the network's, which process 1 makes for itself while it mounts.
 const NAMESPACES: c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWNET
     | libc::CLONE_NEWCGROUP;
 /// Bytes of the child's stack until exec.
 const STACK: usize = 64 << 10;
@@ -29,14 +29,9 @@ const ASIDE: c_int = 64;
 #[derive(Debug)]
 pub(crate) struct Init {
     pidfd: OwnedFd,
-    pid: u32,
 }
 
 impl Init {
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
-    }
-
     pub(crate) fn kill(&self) {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
@@ -54,7 +49,7 @@ impl Drop for Init {
 
 /// What the child needs, made before the clone: between clone and exec nothing allocates.
 struct Child {
-    fds: [RawFd; 4],
+    fds: [RawFd; 3],
     uid_map: Vec<u8>,
     gid_map: Vec<u8>,
     argv: [*const c_char; 2],
@@ -63,8 +58,8 @@ struct Child {
     errno: c_int,
 }
 
-/// Starts process 1 with its control socket and its plan.
-pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) -> Result<Init, Error> {
+/// Starts process 1 with its control socket.
+pub(crate) fn start(host: &Host, control: BorrowedFd<'_>) -> Result<Init, Error> {
     let init = program().map_err(|e| Error::system("the program of process 1", e))?;
     let null = rustix::fs::open(
         "/dev/null",
@@ -73,7 +68,7 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) 
     )
     .map_err(|e| Error::system("/dev/null", e))?;
     let mut child = Child {
-        fds: [null.as_raw_fd(), control.as_raw_fd(), plan.as_raw_fd(), init.as_raw_fd()],
+        fds: [null.as_raw_fd(), control.as_raw_fd(), init.as_raw_fd()],
         uid_map: format!("{UID} {} 1", host.uid).into_bytes(),
         gid_map: format!("{UID} {} 1", host.gid).into_bytes(),
         argv: [c"sbx-init".as_ptr(), std::ptr::null()],
@@ -93,7 +88,7 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) 
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     // SAFETY: the child shares this memory until it execs; this thread sleeps meanwhile (CLONE_VFORK), and with every
     // signal blocked no handler runs in the child. Stack and `child` outlive the call. The stack's top is 16-aligned.
-    let pid = unsafe {
+    unsafe {
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
         let top = stack.as_mut_ptr().add(STACK);
@@ -110,12 +105,11 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, plan: BorrowedFd<'_>) 
                 hint: NAMESPACE_HINT,
             });
         }
-        pid
-    };
+    }
     drop(borrowed);
     // SAFETY: the kernel stored a fresh descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let init = Init { pidfd, pid: Pid::from_raw(pid).map_or(0, |p| p.as_raw_nonzero().get() as u32) };
+    let init = Init { pidfd };
     if child.errno != 0 {
         let reason = io::Error::from_raw_os_error(child.errno);
         let hint = match (child.errno, child.stage) {
@@ -168,22 +162,22 @@ fn prepare_and_exec(child: &Child) -> Result<(), (&'static str, c_int)> {
         check(libc::syscall(libc::SYS_setresuid, id, id, id) as c_int).map_err(|e| ("take the user", e))?;
     }
     keep_capabilities().map_err(|e| ("keep capabilities for set-up", e))?;
-    let mut aside = [0; 4];
+    let mut aside = [0; 3];
     for (to, from) in aside.iter_mut().zip(child.fds) {
         // SAFETY: fcntl(2) on a descriptor number; a bad one is an error.
         *to = check(unsafe { libc::fcntl(from, libc::F_DUPFD, ASIDE) }).map_err(|e| ("descriptors", e))?;
     }
-    let [null, control, plan, init] = aside;
-    for (to, from) in [(0, null), (1, null), (2, null), (3, control), (4, plan), (5, init)] {
+    let [null, control, init] = aside;
+    for (to, from) in [(0, null), (1, null), (2, null), (3, control), (4, init)] {
         // SAFETY: as above.
         check(unsafe { libc::dup2(from, to) }).map_err(|e| ("descriptors", e))?;
     }
-    // SAFETY: everything but 0–5 is closed in this process's own table; the parent's is another.
+    // SAFETY: everything but 0–4 is closed in this process's own table; the parent's is another.
     unsafe {
-        libc::syscall(libc::SYS_close_range, 6, u32::MAX, 0);
-        libc::fcntl(5, libc::F_SETFD, libc::FD_CLOEXEC);
+        libc::syscall(libc::SYS_close_range, 5, u32::MAX, 0);
+        libc::fcntl(4, libc::F_SETFD, libc::FD_CLOEXEC);
         let (argv, envp) = (child.argv.as_ptr(), child.envp.as_ptr());
-        libc::syscall(libc::SYS_execveat, 5, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH);
+        libc::syscall(libc::SYS_execveat, 4, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH);
     }
     Err(("start process 1", errno()))
 }

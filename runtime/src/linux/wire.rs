@@ -36,6 +36,8 @@ pub const OP_ENTER: u32 = 12;
 pub const OP_WRITE: u32 = 13;
 /// text1 = host name.
 pub const OP_HOSTNAME: u32 = 14;
+/// Enters the network namespace that was made meanwhile.
+pub const OP_NETWORK: u32 = 25;
 /// Brings `lo` up.
 pub const OP_LOOPBACK: u32 = 15;
 /// a = port of 127.0.0.1 to listen on; its descriptor goes to the library with the ready message.
@@ -57,7 +59,7 @@ pub const OP_SECCOMP: u32 = 22;
 /// text1 = directory.
 pub const OP_CHDIR: u32 = 23;
 
-/// Library to process 1: build the sandbox.
+/// Library to process 1: build the sandbox. Descriptors: the plan, then the files that take it into its cgroups.
 pub const MSG_GO: u32 = 1;
 /// Library to process 1: run an action; u32 flags. Descriptors: stdin, stdout, stderr, payload, and perhaps a script.
 pub const MSG_RUN: u32 = 2;
@@ -71,7 +73,7 @@ pub const RUN_TERMINAL: u32 = 4;
 pub const MSG_KILL: u32 = 3;
 /// Process 1 to library: u32 count of failed optional steps, then their u32 indexes. Descriptors: those of OP_SENDDIR.
 pub const MSG_READY: u32 = 16;
-/// Process 1 to library: u32 step index, u32 errno.
+/// Process 1 to library: u32 step index, u32 errno. The index is one of `NO_…` when it was no step.
 pub const MSG_FAILED: u32 = 17;
 /// Process 1 to library: [`DONE_LEN`] bytes: u32 wait status, u32 exec errno (0 when it started), u64 user µs,
 /// u64 system µs, u64 peak resident KiB, u32 processes that were left over and killed.
@@ -84,8 +86,12 @@ pub const MAX_MISSING: usize = 60;
 
 /// Descriptor of the control socket in process 1.
 pub const FD_CONTROL: i32 = 3;
-/// Descriptor of the plan in process 1.
-pub const FD_PLAN: i32 = 4;
+/// In place of a step's index: the plan could not be read.
+pub const NO_PLAN: u32 = u32::MAX;
+/// In place of a step's index: no network namespace of its own.
+pub const NO_NETWORK: u32 = u32::MAX - 1;
+/// In place of a step's index: process 1 could not enter its cgroups.
+pub const NO_GROUP: u32 = u32::MAX - 2;
 /// Descriptor of a long script in the action.
 pub const FD_SCRIPT: i32 = 9;
 

@@ -28,11 +28,6 @@ impl Fired {
 }
 
 impl Sandbox {
-    /// No action without the limits of its group.
-    pub(super) fn arrive(&mut self) -> Result<(), Error> {
-        self.moving.take().map_or(Ok(()), |mut moving| moving.arrive())
-    }
-
     /// Sets the memory limit: what is in the writable areas is memory too, but not the next action's.
     pub(crate) fn allow_memory(&self) -> Result<(), Error> {
         self.cgroup.as_ref().map_or(Ok(()), |cgroup| {
@@ -44,7 +39,6 @@ impl Sandbox {
     pub(crate) fn begin(&mut self, action: &Action) -> Result<(), Error> {
         let system = |e| Error::system("the action's arguments", e);
         let (payload, _) = payload::encode(action, &self.plan).map_err(system)?;
-        self.arrive()?;
         self.allow_memory()?;
         let payload = sys::sealed_file(&payload).map_err(system)?;
         let (crate::Stdin::Descriptor(stdin), Some(stdout), Some(stderr)) =

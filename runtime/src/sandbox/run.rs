@@ -29,7 +29,6 @@ type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]);
 pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Result<Observation, Error> {
     let (payload, script) =
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
-    sandbox.arrive()?;
     let started = Instant::now();
     sandbox.allow_memory()?;
     let mut streams = Streams::open(sandbox, action, &payload, script)?;

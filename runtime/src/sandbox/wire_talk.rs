@@ -8,6 +8,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
 };
+use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -45,8 +46,10 @@ impl Control {
         self.0.as_fd()
     }
 
-    pub(super) fn go(&self) -> Result<(), Error> {
-        self.send(&[MSG_GO], &[])
+    /// Has the plan carried out, after process 1 has gone through the doors of its cgroups.
+    pub(super) fn go(&self, plan: BorrowedFd<'_>, doors: &[File]) -> Result<(), Error> {
+        let fds: Vec<_> = std::iter::once(plan).chain(doors.iter().map(File::as_fd)).collect();
+        self.send(&[MSG_GO], &fds)
     }
 
     pub(super) fn start(&self, flags: u32, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
@@ -99,7 +102,14 @@ impl Control {
             Some(&MSG_FAILED) => {
                 let step = message.get(1).map_or(0, |i| *i as usize);
                 let errno = message.get(2).map_or(0, |e| *e as i32);
-                let what = plan.steps.get(step).map_or_else(|| "read the plan".into(), ToString::to_string);
+                let what = plan.steps.get(step).map_or_else(
+                    || match step as u32 {
+                        NO_GROUP => "enter the cgroup".into(),
+                        NO_NETWORK => "find an empty network in the plan".into(),
+                        _ => "read the plan".into(),
+                    },
+                    ToString::to_string,
+                );
                 let hint = match plan.steps.get(step) {
                     Some(Step::Base { .. }) => {
                         "; this host may forbid mounts in user namespaces: see `sbx doctor`"

@@ -1,0 +1,64 @@
+//! A network namespace of its own, made by a second process while this one mounts: it takes the kernel as long as all the
+//! rest of the set-up.
+
+use crate::sys::*;
+use core::ffi::CStr;
+
+const CLONE_NEWNET: u32 = 0x4000_0000;
+/// Bytes of stack for the second process.
+const STACK: usize = 8 << 10;
+
+/// A network namespace that is being made.
+pub struct Coming {
+    pid: i32,
+    stack: *mut u8,
+    made: *mut Made,
+}
+
+/// What the second process says when it has ended. It shares this process's memory and descriptors.
+struct Made {
+    /// The namespace, or minus an errno.
+    namespace: isize,
+    /// The host's /proc.
+    proc: i32,
+}
+
+impl Coming {
+    /// Starts to make one.
+    pub fn start() -> Result<Coming, i32> {
+        let proc = open(c"/proc", O_PATH | O_DIRECTORY, 0)?;
+        let stack = map(-1, STACK)?;
+        let made = stack.cast::<Made>();
+        // SAFETY: `made` lies at the lower end of the fresh mapping, far below what `make` puts on its stack.
+        let pid = check(unsafe {
+            made.write(Made { namespace: -(EINVAL as isize), proc });
+            beside(stack.add(STACK), make, made.cast())
+        })?;
+        Ok(Coming { pid: pid as i32, stack, made })
+    }
+
+    /// Waits until it is made, and enters it.
+    pub fn enter(self) -> Result<(), i32> {
+        while check(syscall!(WAIT4, self.pid, 0, 0, 0)) == Err(EINTR) {}
+        // SAFETY: the process that wrote it has ended; the mapping lives until the next lines.
+        let Made { namespace, proc } = unsafe { self.made.read() };
+        close(proc);
+        unmap(self.stack, STACK);
+        let namespace = check(namespace)? as i32;
+        let entered = check(syscall!(SETNS, namespace, CLONE_NEWNET)).map(drop);
+        close(namespace);
+        entered
+    }
+}
+
+/// The second process. It ends with what it has made.
+extern "C" fn make(arg: *mut u8) -> ! {
+    // SAFETY: `arg` is the `Made`, which nobody else touches until this process has ended.
+    let made = unsafe { &mut *arg.cast::<Made>() };
+    const OWN: &CStr = c"self/ns/net";
+    made.namespace = match syscall!(UNSHARE, CLONE_NEWNET) {
+        0 => syscall!(OPENAT, made.proc, OWN.as_ptr(), O_CLOEXEC),
+        error => error,
+    };
+    exit(0)
+}
