@@ -195,6 +195,7 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
 const AT_FDCWD: i32 = -100;
 const AT_EMPTY_PATH: u32 = 0x1000;
 const MNT_DETACH: u32 = 2;
+const MS_BIND: u64 = 0x1000;
 const MS_SLAVE_REC: u64 = (1 << 19) | 0x4000;
 const MS_NOSUID_NODEV: u64 = 2 | 4;
 const PR_SET_DUMPABLE: u32 = 4;
@@ -202,6 +203,10 @@ const PR_CAPBSET_DROP: u32 = 24;
 const PR_SET_SECUREBITS: u32 = 28;
 const PR_SET_NO_NEW_PRIVS: u32 = 38;
 const PR_CAP_AMBIENT: u32 = 47;
+
+/// The empty device that covers files, and the directory that covers directories.
+const NOTHING: &CStr = c"/nothing";
+const EMPTY: &CStr = c"/empty";
 
 #[repr(C, packed)]
 struct PathBeneath {
@@ -232,26 +237,38 @@ fn chdir(path: &CStr) -> Result<(), i32> {
 fn base(path: &CStr) -> Result<(), i32> {
     // Slave first: no mount of ours may ever propagate to the host.
     mount(c"none", c"/", c"none", MS_SLAVE_REC, core::ptr::null())?;
-    mount(c"tmpfs", path, c"tmpfs", MS_NOSUID_NODEV, c"mode=755,size=4m".as_ptr().cast())?;
+    mount(c"tmpfs", path, c"tmpfs", MS_NOSUID_NODEV, c"mode=755,size=16m".as_ptr().cast())?;
     chdir(path)?;
     for dir in [c"new", c"old", c"empty"] {
         check(syscall!(MKDIR, dir.as_ptr(), 0o755))?;
     }
     check(syscall!(PIVOT_ROOT, c".".as_ptr(), c"old".as_ptr()))?;
     chdir(c"/")?;
-    mount(c"tmpfs", c"/new", c"tmpfs", MS_NOSUID_NODEV, c"mode=755,size=16m".as_ptr().cast())
+    // A mount of its own, which can become the root; a second tmpfs would be for nothing.
+    mount(c"/new", c"/new", c"none", MS_BIND, core::ptr::null())?;
+    covers()
+}
+
+/// What masks are copies of: the flags of a mount come with it.
+fn covers() -> Result<(), i32> {
+    const MOUNT_ATTR_ALL: u64 = 1 | 2 | 4 | 8;
+    close(open(NOTHING, O_WRONLY | O_CREAT | O_EXCL, 0o444)?);
+    for (from, at) in [(c"/old/dev/null", NOTHING), (EMPTY, EMPTY)] {
+        mount(from, at, c"none", MS_BIND, core::ptr::null())?;
+        set_attributes(AT_FDCWD, at, 0, MOUNT_ATTR_ALL)?;
+    }
+    Ok(())
 }
 
 fn enter() -> Result<(), i32> {
-    check(syscall!(UMOUNT2, c"/old".as_ptr(), MNT_DETACH))?;
     chdir(c"/new")?;
-    // The old root is stacked under the new one and detached at once: no name for it is left.
+    // The old root is stacked under the new one and detached at once, and the host with it: no name for them is left.
+    // One call, because the kernel lets each wait for an RCU grace period.
     check(syscall!(PIVOT_ROOT, c".".as_ptr(), c".".as_ptr()))?;
     check(syscall!(UMOUNT2, c".".as_ptr(), MNT_DETACH))?;
     chdir(c"/")
 }
 
-/// `mkdir -p`. Mostly the parent is there.
 /// Opens a port of 127.0.0.1.
 fn listen(port: u16) -> Result<i32, i32> {
     const BIND: usize = 49;
@@ -268,6 +285,7 @@ fn listen(port: u16) -> Result<i32, i32> {
     Ok(fd)
 }
 
+/// `mkdir -p`. Mostly the parent is there.
 fn mkdirs(path: &CStr, mode: u32) -> Result<(), i32> {
     let make = || match check(syscall!(MKDIR, path.as_ptr(), mode)) {
         Ok(_) | Err(EEXIST) => Ok(()),
@@ -355,17 +373,11 @@ fn set_attributes(dir: i32, path: &CStr, flags: u32, attributes: u64) -> Result<
 
 /// Covers a file with an empty device, or a directory with an empty one. What is not there needs no cover.
 fn mask(path: &CStr) -> Result<(), i32> {
-    const MOUNT_ATTR_ALL: u64 = 1 | 2 | 4 | 8;
-    let cover = |with: &CStr| {
-        let tree = clone_tree(with)?;
-        let done = set_attributes(tree, c"", AT_EMPTY_PATH, MOUNT_ATTR_ALL).and_then(|()| move_mount(tree, path));
-        close(tree);
-        done
-    };
-    match cover(c"/old/dev/null") {
+    let cover = |with: &CStr| mount(with, path, c"none", MS_BIND, core::ptr::null());
+    match cover(NOTHING) {
         Err(ENOENT | EACCES) => Ok(()),
         // A file does not cover a directory.
-        Err(EINVAL) => cover(c"/empty"),
+        Err(ENOTDIR) => cover(EMPTY),
         done => done,
     }
 }

@@ -24,7 +24,9 @@ const ROOT_INODES: u64 = 8_192;
 
 /// Where the agent's changes to the workspace gather, before the host is detached.
 pub(crate) const UPPER: &str = "/layer/upper";
-/// The area behind `/tmp` and the home directory.
+/// Memory that processes share by name (shm_open(3)).
+const SHM: &str = "/dev/shm";
+/// The area behind `/tmp`, the home directory and `/dev/shm`.
 const SCRATCH_DIR: &str = "/scratch";
 
 const SEALED: u64 = RDONLY | NOSUID | NODEV | NOEXEC;
@@ -271,14 +273,16 @@ impl Build<'_> {
         let (bytes, inodes) = (limits.workspace.0, limits.inodes);
         if self.policy.write_tmp {
             self.push(Step::Tmpfs { at: "/scratch".into(), bytes, inodes, mode: 0o755, flags: scratch });
-            for (dir, place, mode) in
-                [("/scratch/tmp", "/tmp", 0o1777), ("/scratch/home", "/home/agent", 0o755)]
-            {
+            for (dir, place, mode, flags) in [
+                ("/scratch/tmp", "/tmp", 0o1777, scratch),
+                ("/scratch/home", "/home/agent", 0o755, scratch),
+                ("/scratch/shm", SHM, 0o1777, SCRATCH),
+            ] {
                 self.push(Step::Mkdir { at: dir.into(), mode });
                 self.push(Step::Bind {
                     from: dir.into(),
                     at: new(place),
-                    flags: scratch,
+                    flags,
                     directory: true,
                     optional: false,
                 });
@@ -336,13 +340,15 @@ impl Build<'_> {
         ] {
             self.push(Step::Symlink { target: target.into(), at: new(Path::new("/dev").join(at)) });
         }
-        self.push(Step::Tmpfs {
-            at: new("/dev/shm"),
-            bytes: 64 << 20,
-            inodes: ROOT_INODES,
-            mode: 0o1777,
-            flags: SCRATCH,
-        });
+        if !self.policy.write_tmp {
+            self.push(Step::Tmpfs {
+                at: new(SHM),
+                bytes: 64 << 20,
+                inodes: ROOT_INODES,
+                mode: 0o1777,
+                flags: SCRATCH,
+            });
+        }
     }
 
     fn proc(&mut self) {
@@ -461,7 +467,7 @@ impl Build<'_> {
             rule(&Path::new("/dev").join(name), rights & landlock::ON_FILE);
         }
         let code = if self.policy.exec == Exec::Workspace { landlock::EXECUTE } else { 0 };
-        rule(Path::new("/dev/shm"), landlock::WRITABLE);
+        rule(Path::new(SHM), landlock::WRITABLE);
         for (at, writable) in [
             (Path::new("/tmp"), self.policy.write_tmp),
             (Path::new("/home/agent"), self.policy.write_tmp),

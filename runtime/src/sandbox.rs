@@ -56,68 +56,24 @@ impl Sandbox {
     /// # Errors
     /// The workspace cannot be used, a wall is missing and the policy refuses that, or a step of the plan fails.
     pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
+        Sandbox::begin(workspace)?.finish(policy)
+    }
+
+    /// Begins to build a sandbox around `workspace`: what no policy changes goes on while its policy is read.
+    ///
+    /// # Errors
+    /// The workspace cannot be used, or this host has no namespaces for the caller.
+    pub fn begin(workspace: impl Into<Workspace>) -> Result<Begun, Error> {
         let mut timings = Timings::start();
         let workspace = canonical(workspace.into())?;
         let host = Host::known().for_workspace(&workspace);
         timings.end("look at the host");
-        let mut view = view_of(policy, &workspace.lower);
-        if view.tree.as_ref().is_some_and(|tree| !host.may_reach(&tree.root)) {
-            view = Arc::new(View::resolve(policy));
-        }
-        timings.end("look the view up");
-        let plan = Plan::compile(policy, &host, &view, &workspace)?;
-        timings.end("plan");
-        Sandbox::enter(policy, &host, plan, workspace, timings)
-    }
-
-    fn enter(
-        policy: &Policy,
-        host: &Host,
-        mut plan: Plan,
-        workspace: Workspace,
-        mut timings: Timings,
-    ) -> Result<Sandbox, Error> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(|e| Error::system("control socket", e))?;
-        let steps = sys::sealed_file(&plan.encode()).map_err(|e| Error::system("the plan's file", e))?;
-        let has_cgroup = host.cgroup.memory.is_some() || host.cgroup.pids.is_some();
-        let cgroup = if has_cgroup { Some(Cgroup::make(&host.cgroup, &policy.limits)?) } else { None };
-        timings.end("make the cgroup");
-        let doors = cgroup.as_ref().map_or(Ok(Vec::new()), Cgroup::doors)?;
-        let init = enter::start(host, theirs.as_fd())?;
+        let init = enter::start(&host, theirs.as_fd())?;
         timings.end("start process 1 in its namespaces");
-        drop(theirs);
-        let control = Control::new(ours);
-        control.go(steps.as_fd(), &doors)?;
-        drop((steps, doors));
-        let ready = control.ready(&plan)?;
-        timings.end("carry the plan out");
-        plan.missing.extend(ready.missing);
-        let mut areas = ready.dirs;
-        let proxy = match policy.network {
-            Network::Proxy => {
-                let port =
-                    areas.pop().ok_or_else(|| Error::Gone("no port for the proxy was handed over".into()))?;
-                Some(Proxy::start(port, &policy.domains).map_err(|e| Error::system("the proxy", e))?)
-            }
-            _ => None,
-        };
-        let (lower, policy) = (workspace.lower, policy.clone());
-        let cpu_before = std::time::Duration::ZERO;
-        Ok(Sandbox {
-            control,
-            init,
-            cgroup,
-            areas,
-            lower,
-            plan,
-            policy,
-            cpu_before,
-            timings,
-            counts: (0, 0),
-            _proxy: proxy,
-        })
+        Ok(Begun { control: Control::new(ours), init, host, workspace, timings })
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
@@ -158,6 +114,15 @@ impl Sandbox {
         Changes::read(fd, &self.lower).map_err(|e| Error::system("the overlay's upper directory", e))
     }
 
+    /// Ends the sandbox as dropping it does, but does not wait for that. Only for a program that ends now: what is left of
+    /// the sandbox goes a few milliseconds after it.
+    pub fn leave(self) {
+        let groups = self.cgroup.iter().flat_map(Cgroup::dirs).cloned().collect();
+        if self.init.leave(groups) {
+            std::mem::forget(self);
+        }
+    }
+
     /// The plan that was carried out.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -171,6 +136,72 @@ impl Sandbox {
     /// The policy that holds.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+}
+
+/// A sandbox that is being built: process 1 makes its network, and waits for a plan.
+#[derive(Debug)]
+pub struct Begun {
+    // Dropped in this order, as in the sandbox.
+    control: Control,
+    init: Init,
+    host: Host,
+    workspace: Workspace,
+    timings: Timings,
+}
+
+impl Begun {
+    /// Builds the walls of a policy.
+    ///
+    /// # Errors
+    /// As [`Sandbox::open`].
+    pub fn finish(self, policy: &Policy) -> Result<Sandbox, Error> {
+        let Begun { control, init, host, workspace, mut timings } = self;
+        timings.end("read the policy");
+        let mut view = view_of(policy, &workspace.lower);
+        if view.tree.as_ref().is_some_and(|tree| !host.may_reach(&tree.root)) {
+            view = Arc::new(View::resolve(policy));
+        }
+        timings.end("look the view up");
+        let mut plan = Plan::compile(policy, &host, &view, &workspace)?;
+        let steps = sys::sealed_file(&plan.encode()).map_err(|e| Error::system("the plan's file", e))?;
+        timings.end("plan");
+        let has_cgroup = host.cgroup.memory.is_some() || host.cgroup.pids.is_some();
+        let cgroup = if has_cgroup { Some(Cgroup::make(&host.cgroup, &policy.limits)?) } else { None };
+        // Should a step fail, these are dropped before the group, as in the sandbox.
+        let (control, init) = (control, init);
+        let doors = cgroup.as_ref().map_or(Ok(Vec::new()), Cgroup::doors)?;
+        timings.end("make the cgroup");
+        control.go(steps.as_fd(), &doors)?;
+        drop((steps, doors));
+        host.cgroup.sweep();
+        let ready = control.ready(&plan)?;
+        timings.end("carry the plan out");
+        plan.missing.extend(ready.missing);
+        let mut areas = ready.dirs;
+        let proxy = match policy.network {
+            Network::Proxy => {
+                let port =
+                    areas.pop().ok_or_else(|| Error::Gone("no port for the proxy was handed over".into()))?;
+                Some(Proxy::start(port, &policy.domains).map_err(|e| Error::system("the proxy", e))?)
+            }
+            _ => None,
+        };
+        let (lower, policy) = (workspace.lower, policy.clone());
+        let cpu_before = std::time::Duration::ZERO;
+        Ok(Sandbox {
+            control,
+            init,
+            cgroup,
+            areas,
+            lower,
+            plan,
+            policy,
+            cpu_before,
+            timings,
+            counts: (0, 0),
+            _proxy: proxy,
+        })
     }
 }
 

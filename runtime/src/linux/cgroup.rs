@@ -7,7 +7,7 @@ use crate::{Error, Limits};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -26,8 +26,7 @@ pub struct Cgroups {
 impl Cgroups {
     /// Finds the directories of this process in which the caller may make groups.
     pub(crate) fn find() -> Cgroups {
-        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let (own, mounts) = (table("/proc/self/cgroup"), table("/proc/self/mountinfo"));
         Cgroups::from_tables(&own, &mounts, &|dir| {
             rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok()
         })
@@ -48,6 +47,11 @@ impl Cgroups {
         Cgroups { version, memory, pids }
     }
 
+    /// Removes groups whose owners were killed before they could.
+    pub(crate) fn sweep(&self) {
+        self.memory.iter().chain(&self.pids).for_each(|dir| sweep(dir));
+    }
+
     /// Names for [`Observation::enforced`](crate::Observation::enforced): `cgroup1:memory`, …
     pub(crate) fn names(&self) -> Vec<String> {
         [("memory", &self.memory), ("pids", &self.pids)]
@@ -56,6 +60,14 @@ impl Cgroups {
             .map(|(name, _)| format!("cgroup{}:{name}", self.version))
             .collect()
     }
+}
+
+/// A table of the kernel, which is written anew for each read: few of them.
+fn table(path: &str) -> String {
+    const USUAL: usize = 16 << 10;
+    let mut text = Vec::with_capacity(USUAL);
+    let read = File::open(path).and_then(|mut file| file.read_to_end(&mut text));
+    read.ok().and_then(|_| String::from_utf8(text).ok()).unwrap_or_default()
 }
 
 /// The directory of `controller` ("" is v2) for the caller: its mount point joined with its path in the hierarchy.
@@ -101,7 +113,6 @@ impl Cgroup {
         let mut group =
             Cgroup { version: host.version, memory: None, pids: None, allowed: std::cell::Cell::new(0) };
         let make = |parent: &Path| {
-            sweep(parent);
             let dir = parent.join(&name);
             match fs::create_dir(&dir) {
                 Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -165,7 +176,8 @@ impl Cgroup {
         (counter(&self.memory, memory_file, "oom_kill "), counter(&self.pids, "pids.events", "max "))
     }
 
-    fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
+    /// Its directories.
+    pub(crate) fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
         let second = self.pids.as_ref().filter(|p| Some(*p) != self.memory.as_ref());
         self.memory.iter().chain(second)
     }
@@ -189,7 +201,6 @@ impl Drop for Cgroup {
 
 /// A file of the kernel, which is whole in one read: after each action every system call counts.
 fn small_file(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
     let mut buffer = [0u8; 1024];
     let len = File::open(path)?.read(&mut buffer)?;
     Ok(String::from_utf8_lossy(&buffer[..len]).into_owned())

@@ -8,6 +8,7 @@ use rustix::process::{Signal, WaitId, WaitIdOptions};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// The program of process 1, built by `build.rs` from `init/`.
@@ -34,6 +35,15 @@ pub(crate) struct Init {
 impl Init {
     pub(crate) fn kill(&self) {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+}
+
+impl Init {
+    /// Kills it and does not wait for its end; when that has come, another process removes the directories of its cgroups.
+    /// False when nobody could be found to do so.
+    pub(crate) fn leave(&self, groups: Vec<PathBuf>) -> bool {
+        self.kill();
+        super::leave::start(&self.pidfd, groups)
     }
 }
 

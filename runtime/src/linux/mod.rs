@@ -1,9 +1,11 @@
-//! The native walls of Linux. [`sys`], [`enter`] and [`identity`] hold all unsafe code of the library.
+//! The native walls of Linux. [`sys`], [`enter`], [`leave`] and [`identity`] hold all unsafe code of the
+//! library.
 
 pub(crate) mod cgroup;
 pub(crate) mod enter;
 pub(crate) mod identity;
 pub(crate) mod landlock;
+mod leave;
 pub(crate) mod seccomp;
 pub(crate) mod sys;
 #[allow(dead_code, reason = "each side of the wire uses its half")]

@@ -36,7 +36,7 @@ impl Sandbox {
     }
 
     /// Starts an action whose descriptors are all the caller's, on a terminal, and does not wait for it.
-    pub(crate) fn begin(&mut self, action: &Action) -> Result<(), Error> {
+    pub(crate) fn launch(&mut self, action: &Action) -> Result<(), Error> {
         let system = |e| Error::system("the action's arguments", e);
         let (payload, _) = payload::encode(action, &self.plan).map_err(system)?;
         self.allow_memory()?;

@@ -81,7 +81,7 @@ impl Bash {
         for (key, value) in env {
             action = action.env(key, value);
         }
-        sandbox.begin(&action)?;
+        sandbox.launch(&action)?;
         let mut bash = Bash {
             terminal,
             line,

@@ -30,6 +30,16 @@ impl Shell {
         Ok(Shell { sandbox: Sandbox::open(policy, workspace)? })
     }
 
+    /// Puts a policy's manners around a sandbox that stands.
+    pub fn around(sandbox: Sandbox) -> Shell {
+        Shell { sandbox }
+    }
+
+    /// Ends as [`Sandbox::leave`] does.
+    pub fn leave(self) {
+        self.sandbox.leave();
+    }
+
     /// Runs a bash script in the workspace.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ mod stdin;
 use super::exit_codes::SBX_FAILED;
 use super::limits::PolicyArgs;
 use anyhow::Context;
-use sbx::{Action, Changes, Observation, Outcome, Shell, Stream, Timings, Workspace};
+use sbx::{Action, Changes, Observation, Outcome, Sandbox, Shell, Stream, Timings, Workspace};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -72,11 +72,10 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn exec(args: &Args) -> anyhow::Result<u8> {
-    let mut before = Timings::start();
+    let begun = Sandbox::begin(Workspace::new(&args.workspace))?;
     let policy = args.policy.resolve()?;
-    before.end("read the policy");
     let fate = Fate::parse(&args.changes);
-    let mut shell = Shell::open(&policy, Workspace::new(&args.workspace))?;
+    let mut shell = Shell::around(begun.finish(&policy)?);
     let mut action = match (&args.script, &args.shell) {
         (Some(script), _) | (None, Some(script)) => Action::bash(script),
         _ => Action::program(&args.command),
@@ -100,7 +99,9 @@ fn exec(args: &Args) -> anyhow::Result<u8> {
         let opened = shell.sandbox().timings().clone();
         drop(shell);
         after.end("take the sandbox down");
-        tell(&[before, opened, after]);
+        tell(&[opened, after]);
+    } else {
+        shell.leave();
     }
     Ok(u8::try_from(seen.exit_code.clamp(0, 255)).unwrap_or(SBX_FAILED))
 }
