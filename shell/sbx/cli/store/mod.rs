@@ -6,12 +6,12 @@
 
 #[cfg(not(feature = "object-store"))]
 #[path = "disabled.rs"]
-mod store;
+mod object;
 #[cfg(feature = "object-store")]
 #[path = "enabled.rs"]
-mod store;
+mod object;
 
-pub use store::Store;
+pub use object::Store;
 
 use anyhow::Context;
 use std::path::{Path, PathBuf};
