@@ -68,6 +68,7 @@ mod scripted;
 mod server;
 mod settings;
 mod shard;
+mod trace;
 mod watch;
 
 pub use checkout::{Checkout, Checkouts};
@@ -78,4 +79,5 @@ pub use run::{Echo, RetryFailed, RunOptions, Summary, run};
 pub use scripted::{Asked, Dialect, Fault, Script, ScriptedServer, Turns};
 pub use server::{Client, Retry, ServerError, ServerOptions, install_tls};
 pub use shard::Shard;
+pub use trace::Traces;
 pub use watch::{TurnSeen, Watch};

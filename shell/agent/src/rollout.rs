@@ -6,6 +6,7 @@ use crate::checkout::Checkout;
 use crate::hands::Hands;
 use crate::harness::{Act, Call, Harness, Limits, Submit, UNLIMITED};
 use crate::server::{Ask, Pool, Reply, ServerError, Usage};
+use crate::trace::RolloutSpan;
 use sbx_records::{ExitStatus, Instance, Message, ObservationCounts, PolicyStamp, Rollout};
 use sbx_runtime::{Observation, Outcome, Policy};
 use sha2::{Digest, Sha256};
@@ -113,21 +114,29 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
         sbx_version: env!("CARGO_PKG_VERSION").into(),
         ..Rollout::default()
     };
+    let span = RolloutSpan::begin(&record);
     let end = match Hands::open(&shared, order.checkout.clone()).await {
-        Ok(hands) => converse(&shared, &order, hands, &mut record).await,
+        Ok(hands) => converse(&shared, &order, hands, &mut record, &span).await,
         Err(e) => End::sandbox("sandbox", e.to_string()),
     };
     record.exit_status = end.status;
     record.exit_status_detail = end.detail.chars().take(MAX_DETAIL).collect();
     record.n_turns = record.messages.iter().filter(|m| m.role == "assistant").count() as u64;
     record.duration_sec = started.elapsed().as_secs_f64();
+    span.end(&record);
     Ended { record, trouble: end.trouble }
 }
 
-async fn converse(shared: &Arc<Shared>, order: &Order, mut hands: Hands, record: &mut Rollout) -> End {
+async fn converse(
+    shared: &Arc<Shared>,
+    order: &Order,
+    mut hands: Hands,
+    record: &mut Rollout,
+    span: &RolloutSpan,
+) -> End {
     (record.enforced, record.missing) = hands.walls();
     record.messages = shared.harness.opening(&order.instance, &shared.policy);
-    let end = turns(shared, order, &mut hands, record).await;
+    let end = turns(shared, order, &mut hands, record, span).await;
     match hands.patch().await {
         Ok(patch) => {
             record.patch = patch;
@@ -140,7 +149,13 @@ async fn converse(shared: &Arc<Shared>, order: &Order, mut hands: Hands, record:
     }
 }
 
-async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &mut Rollout) -> End {
+async fn turns(
+    shared: &Arc<Shared>,
+    order: &Order,
+    hands: &mut Hands,
+    record: &mut Rollout,
+    span: &RolloutSpan,
+) -> End {
     let (harness, limits) = (shared.harness.as_ref(), shared.limits);
     let mut room = Room::of(shared);
     let mut budget = Budget::new(room.total, limits.reserve_tokens, limits.turn_tokens);
@@ -167,7 +182,10 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
             return End::new(ExitStatus::Incomplete, room.used());
         };
         ask.max_tokens = (limits.turn_tokens != UNLIMITED).then_some(max_tokens);
-        let reply = match shared.servers.chat(&sticky, &sent, ask).await {
+        let chat = span.chat(record, ask);
+        let answer = shared.servers.chat(&sticky, &sent, ask).await;
+        chat.end(&answer);
+        let reply = match answer {
             Ok(reply) => reply,
             Err(e @ ServerError::ContextOverflow { .. }) => {
                 // A server that had not told its context before: from now on it is kept.
@@ -233,7 +251,7 @@ async fn turns(shared: &Arc<Shared>, order: &Order, hands: &mut Hands, record: &
             budget.forget();
         }
         for call in calls {
-            if let Some(end) = act(shared, &call, hands, record, &mut state).await {
+            if let Some(end) = act(shared, &call, hands, record, &mut state, span).await {
                 return end;
             }
         }
@@ -353,14 +371,17 @@ async fn act(
     hands: &mut Hands,
     record: &mut Rollout,
     state: &mut State,
+    span: &RolloutSpan,
 ) -> Option<End> {
     let harness = shared.harness.as_ref();
+    let tool = span.tool(call);
     let message = match &call.act {
         Act::Script(script) => {
             let seen = match hands.act(shared, script.clone()).await {
                 Ok(seen) => seen,
                 Err(why) => return Some(End::sandbox("sandbox", why)),
             };
+            tool.end(Some(&seen));
             count(&mut record.observations, &seen);
             let observation = harness.observation(call, &seen);
             if let Some(submission) = harness.submission(&seen) {
@@ -371,6 +392,7 @@ async fn act(
         }
         Act::Type(input) => match hands.type_in(input.clone()).await {
             Ok((seen, text, cwd)) => {
+                tool.end(Some(&seen));
                 count(&mut record.observations, &seen);
                 harness.said(call, &cwd, &text)
             }
@@ -378,17 +400,22 @@ async fn act(
         },
         Act::Edit(edit) => match hands.edit(edit.clone()).await {
             Ok(text) => {
+                tool.end(None);
                 record.observations.total += 1;
                 harness.said(call, "", &text)
             }
             Err(why) => return Some(End::sandbox("editor", why)),
         },
-        Act::Say(text) => harness.said(call, "", text),
+        Act::Say(text) => {
+            tool.end(None);
+            harness.said(call, "", text)
+        }
         Act::Submit(_) => {
             let patch = match hands.patch().await {
                 Ok(patch) => patch,
                 Err(why) => return Some(End::sandbox("patch", why)),
             };
+            tool.end(None);
             state.submissions += 1;
             match harness.submit(call, &patch, state.submissions - 1) {
                 Submit::Review(message) => message,

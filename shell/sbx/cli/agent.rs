@@ -5,12 +5,12 @@ mod progress;
 
 use super::exit_codes::FAILED;
 use super::limits::PolicyArgs;
-use super::store::{Place, name_of};
+use super::store::{Place, Store, name_of};
 use anyhow::{Context, ensure};
 use copies::Copies;
 use progress::Progress;
 use rustix::process::Resource;
-use sbx_agent::{Echo, Retry, RetryFailed, RunOptions, ServerOptions, Shard, Summary};
+use sbx_agent::{Echo, Retry, RetryFailed, RunOptions, ServerOptions, Shard, Summary, Traces};
 use sbx_records::Instance;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -177,11 +177,23 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     raise_open_files();
+    let traces =
+        Traces::from_environment().map_err(anyhow::Error::msg).context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
+    let ran = copied(options, place.store, args.json, args.tui);
+    if let Some(Err(e)) = traces.map(Traces::finish) {
+        // A collector that is gone is no reason to fail a run.
+        eprintln!("sbx: the last spans were not sent: {e}");
+    }
+    ran
+}
+
+/// Runs, and keeps a copy in a store if there is one.
+fn copied(options: RunOptions, store: Option<Store>, json: bool, lines: bool) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let Some(store) = place.store else { return roll_out(&runtime, options, args.json, args.tui, None) };
+    let Some(store) = store else { return roll_out(&runtime, options, json, lines, None) };
     runtime.block_on(store.fetch(&options.out)).with_context(|| store.url().to_string())?;
     let copies = Copies::start(&runtime, store, options.out.clone());
-    let ran = roll_out(&runtime, options, args.json, args.tui, Some(&copies));
+    let ran = roll_out(&runtime, options, json, lines, Some(&copies));
     // What was run is copied also when the run failed.
     let copied = copies.finish(&runtime);
     let code = ran?;

@@ -6,12 +6,12 @@
 
 #[cfg(not(feature = "object-store"))]
 #[path = "disabled.rs"]
-mod object;
+mod objects;
 #[cfg(feature = "object-store")]
 #[path = "enabled.rs"]
-mod object;
+mod objects;
 
-pub use object::Store;
+pub use objects::Store;
 
 use anyhow::Context;
 use std::path::{Path, PathBuf};
