@@ -11,5 +11,5 @@ mod spans;
 #[path = "enabled.rs"]
 mod spans;
 
-pub use spans::Traces;
 pub(crate) use spans::RolloutSpan;
+pub use spans::Traces;
