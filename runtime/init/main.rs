@@ -44,7 +44,7 @@ extern "C" fn main() -> ! {
     if sys::receive(FD_CONTROL, &mut buffer, &mut fds) < 4 || word(&buffer, 0) != MSG_GO {
         exit(96);
     }
-    match join(fds.fds().get(1..)).and_then(|()| steps::build(fds.fds(), network)) {
+    match steps::build(fds.fds(), network) {
         Ok(ready) => ready.send(),
         Err((step, errno)) => {
             let mut m = [0u8; 12];
@@ -56,15 +56,6 @@ extern "C" fn main() -> ! {
         }
     }
     action::serve()
-}
-
-/// Goes into the cgroups of these files. Who moves himself, and has one thread, waits for nobody.
-fn join(files: Option<&[i32]>) -> Result<(), (u32, i32)> {
-    for file in files.unwrap_or(&[]) {
-        sys::write_all(*file, b"0").map_err(|e| (NO_GROUP, e))?;
-        sys::close(*file);
-    }
-    Ok(())
 }
 
 fn word(b: &[u8], at: usize) -> u32 {

@@ -148,6 +148,7 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
             done
         }
         OP_HOSTNAME => check(syscall!(SETHOSTNAME, path.as_ptr(), path.count_bytes())).map(drop),
+        OP_GROUP => join(),
         OP_NETWORK => network.take().ok_or(EINVAL)??.enter(),
         OP_LOOPBACK => loopback(),
         OP_LISTEN => {
@@ -190,6 +191,20 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
         OP_CHDIR => chdir(path),
         _ => Err(EINVAL),
     }
+}
+
+/// Enters the cgroups. Who moves himself, and has one thread, waits for nobody (cgroup v1).
+fn join() -> Result<(), i32> {
+    let mut buffer = [0u8; 64];
+    let mut files = Cmsg::new();
+    if receive(FD_CONTROL, &mut buffer, &mut files) < 4 || word(&buffer, 0) != MSG_GROUP {
+        return Err(EINVAL);
+    }
+    for file in files.fds() {
+        write_all(*file, b"0")?;
+        close(*file);
+    }
+    Ok(())
 }
 
 const AT_FDCWD: i32 = -100;
@@ -373,13 +388,14 @@ fn set_attributes(dir: i32, path: &CStr, flags: u32, attributes: u64) -> Result<
 
 /// Covers a file with an empty device, or a directory with an empty one. What is not there needs no cover.
 fn mask(path: &CStr) -> Result<(), i32> {
-    let cover = |with: &CStr| mount(with, path, c"none", MS_BIND, core::ptr::null());
-    match cover(NOTHING) {
-        Err(ENOENT | EACCES) => Ok(()),
-        // A file does not cover a directory.
-        Err(ENOTDIR) => cover(EMPTY),
-        done => done,
-    }
+    // Which it is has to be known before: the kernel undoes a mount that does not fit, and waits for an RCU grace period.
+    let with = match is_directory(path) {
+        Ok(true) => EMPTY,
+        Ok(false) => NOTHING,
+        Err(ENOENT | EACCES) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    mount(with, path, c"none", MS_BIND, core::ptr::null())
 }
 
 fn loopback() -> Result<(), i32> {

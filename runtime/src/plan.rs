@@ -401,6 +401,9 @@ impl Build<'_> {
         let limits = &self.policy.limits;
         let (cgroup, uid) = (self.host.cgroup.clone(), self.host.uid);
         self.push(Step::Hostname { name: "sbx".into() });
+        if cgroup.version > 0 {
+            self.push(Step::Group);
+        }
         self.push(Step::Network);
         if self.policy.network != Network::None {
             self.push(Step::Loopback);

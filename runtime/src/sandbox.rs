@@ -11,6 +11,7 @@ use crate::linux::enter::{self, Init};
 use crate::linux::sys;
 use crate::policy::Network;
 use crate::proxy::Proxy;
+use crate::view::{Doubt, Prepared};
 use crate::{
     Action, Changes, Command, Error, Host, Observation, Plan, Policy, Stream, Timings, View, Workspace,
 };
@@ -71,9 +72,12 @@ impl Sandbox {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(|e| Error::system("control socket", e))?;
-        let init = enter::start(&host, theirs.as_fd())?;
+        // On version 2 a process that moves waits for the kernel; one that begins there does not.
+        let cgroup = if host.cgroup.version == 2 { Cgroup::make(&host.cgroup)? } else { None };
+        let birthplace = cgroup.as_ref().and_then(Cgroup::birthplace);
+        let init = enter::start(&host, theirs.as_fd(), birthplace.as_ref())?;
         timings.end("start process 1 in its namespaces");
-        Ok(Begun { control: Control::new(ours), init, host, workspace, timings })
+        Ok(Begun { control: Control::new(ours), init, cgroup, host, workspace, timings })
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
@@ -145,6 +149,7 @@ pub struct Begun {
     // Dropped in this order, as in the sandbox.
     control: Control,
     init: Init,
+    cgroup: Option<Cgroup>,
     host: Host,
     workspace: Workspace,
     timings: Timings,
@@ -156,9 +161,10 @@ impl Begun {
     /// # Errors
     /// As [`Sandbox::open`].
     pub fn finish(self, policy: &Policy) -> Result<Sandbox, Error> {
-        let Begun { control, init, host, workspace, mut timings } = self;
+        let Begun { control, init, cgroup, host, workspace, mut timings } = self;
         timings.end("read the policy");
-        let mut view = view_of(policy, &workspace.lower);
+        let looked = view_of(policy, &workspace.lower);
+        let mut view = looked.view.clone();
         if view.tree.as_ref().is_some_and(|tree| !host.may_reach(&tree.root)) {
             view = Arc::new(View::resolve(policy));
         }
@@ -166,15 +172,22 @@ impl Begun {
         let mut plan = Plan::compile(policy, &host, &view, &workspace)?;
         let steps = sys::sealed_file(&plan.encode()).map_err(|e| Error::system("the plan's file", e))?;
         timings.end("plan");
-        let has_cgroup = host.cgroup.memory.is_some() || host.cgroup.pids.is_some();
-        let cgroup = if has_cgroup { Some(Cgroup::make(&host.cgroup, &policy.limits)?) } else { None };
-        // Should a step fail, these are dropped before the group, as in the sandbox.
+        control.go(steps.as_fd())?;
+        drop(steps);
+        // Process 1 mounts now. What it does not need for that is done meanwhile.
+        let cgroup = cgroup.map_or_else(|| Cgroup::make(&host.cgroup), |made| Ok(Some(made)))?;
+        // Should anything fail, these are dropped before the group, as in the sandbox.
         let (control, init) = (control, init);
-        let doors = cgroup.as_ref().map_or(Ok(Vec::new()), Cgroup::doors)?;
+        if let Some(cgroup) = &cgroup {
+            cgroup.limit(&policy.limits)?;
+            control.join(&if init.is_in_group() { Vec::new() } else { cgroup.doors()? })?;
+        }
         timings.end("make the cgroup");
-        control.go(steps.as_fd(), &doors)?;
-        drop((steps, doors));
+        if !looked.holds() {
+            return Sandbox::open(policy, workspace);
+        }
         host.cgroup.sweep();
+        timings.end("look whether programs have changed");
         let ready = control.ready(&plan)?;
         timings.end("carry the plan out");
         plan.missing.extend(ready.missing);
@@ -218,20 +231,39 @@ pub(crate) fn canonical(workspace: Workspace) -> Result<Workspace, Error> {
     Ok(Workspace { lower, at, objects })
 }
 
+/// A view that was looked up.
+struct Looked {
+    view: Arc<View>,
+    /// What has to be done before it counts: under which key it is kept then, and what it may be doubted for.
+    unsure: Option<(String, Option<Use>, Option<Doubt>)>,
+}
+
+type Views = HashMap<String, (Arc<View>, Option<Use>)>;
+static VIEWS: Mutex<Option<Views>> = Mutex::new(None);
+
 /// The view of a policy, looked up once in this process: a thousand rollouts read the same hundred programs. What it
 /// uses of the cache stays there until the process ends.
-fn view_of(policy: &Policy, workspace: &Path) -> Arc<View> {
-    type Views = HashMap<String, (Arc<View>, Option<Use>)>;
-    static VIEWS: Mutex<Option<Views>> = Mutex::new(None);
+fn view_of(policy: &Policy, workspace: &Path) -> Looked {
     let key = policy.sha256();
     let mut views = VIEWS.lock().unwrap_or_else(PoisonError::into_inner);
-    let views = views.get_or_insert_default();
     let is_apart = |view: &View| view.tree.as_ref().is_none_or(|t| !t.root.starts_with(workspace));
-    if let Some((view, _)) = views.get(&key).filter(|(view, _)| is_apart(view)) {
-        return view.clone();
+    let known = views.get_or_insert_default().get(&key).filter(|(view, _)| is_apart(view));
+    if let Some((view, _)) = known {
+        return Looked { view: view.clone(), unsure: None };
     }
-    let (view, in_use) = View::prepare(policy, workspace);
-    let view = Arc::new(view);
-    views.insert(key, (view.clone(), in_use));
-    view
+    let Prepared { view, in_use, doubt } = View::look_up(policy, workspace);
+    Looked { view: Arc::new(view), unsure: Some((key, in_use, doubt)) }
+}
+
+impl Looked {
+    /// Whether the host's files are still those of the view; it is then kept for the next time.
+    fn holds(self) -> bool {
+        let Some((key, in_use, doubt)) = self.unsure else { return true };
+        if doubt.is_some_and(|doubt| !doubt.is_unfounded()) {
+            return false;
+        }
+        let mut views = VIEWS.lock().unwrap_or_else(PoisonError::into_inner);
+        views.get_or_insert_default().insert(key, (self.view, in_use));
+        true
+    }
 }

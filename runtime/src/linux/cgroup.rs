@@ -106,9 +106,12 @@ pub(crate) struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes a group with the policy's limits.
-    pub(crate) fn make(host: &Cgroups, limits: &Limits) -> Result<Cgroup, Error> {
+    /// Makes a group without limits; `None` where none can be made.
+    pub(crate) fn make(host: &Cgroups) -> Result<Option<Cgroup>, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        if host.version == 0 {
+            return Ok(None);
+        }
         let name = format!("sbx-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut group =
             Cgroup { version: host.version, memory: None, pids: None, allowed: std::cell::Cell::new(0) };
@@ -121,25 +124,31 @@ impl Cgroup {
                 _ => Ok(dir),
             }
         };
-        if let Some(parent) = &host.memory {
-            let dir = make(parent)?;
-            group.memory = Some(dir.clone());
-            if host.version == 2 {
-                // Swap would let the limit be exceeded; without swap accounting the file is absent.
-                let _ = set(&dir.join("memory.swap.max"), "0");
-            } else {
-                let _ = set(&dir.join("memory.swappiness"), "0");
-            }
-            group.allow(limits.memory.0)?;
+        group.memory = host.memory.as_deref().map(make).transpose()?;
+        group.pids = match (&host.pids, &group.memory) {
+            (Some(_), Some(one)) if host.version == 2 => Some(one.clone()),
+            (pids, _) => pids.as_deref().map(make).transpose()?,
+        };
+        Ok(Some(group))
+    }
+
+    /// Sets the policy's limits.
+    pub(crate) fn limit(&self, limits: &Limits) -> Result<(), Error> {
+        if let Some(dir) = &self.memory {
+            // Swap would let the limit be exceeded; without swap accounting the file is absent.
+            let swap = if self.version == 2 { "memory.swap.max" } else { "memory.swappiness" };
+            let _ = set(&dir.join(swap), "0");
+            self.allow(limits.memory.0)?;
         }
-        if let Some(parent) = &host.pids {
-            let dir = if host.version == 2 { group.memory.clone() } else { None };
-            let dir = dir.map_or_else(|| make(parent), Ok)?;
-            group.pids = Some(dir.clone());
-            // Process 1 of the sandbox counts too.
-            set(&dir.join("pids.max"), &(u64::from(limits.processes) + 1).to_string())?;
-        }
-        Ok(group)
+        // Process 1 of the sandbox counts too.
+        let pids = self.pids.as_ref().map(|dir| dir.join("pids.max"));
+        pids.map_or(Ok(()), |file| set(&file, &(u64::from(limits.processes) + 1).to_string()))
+    }
+
+    /// The directory in which a process can begin (clone3(2)), so that it never has to move: version 2.
+    pub(crate) fn birthplace(&self) -> Option<File> {
+        let dir = self.memory.as_ref().filter(|_| self.version == 2)?;
+        File::open(dir).ok()
     }
 
     /// Sets the memory limit in bytes.

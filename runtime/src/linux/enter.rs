@@ -5,7 +5,9 @@ use super::identity::Borrowed;
 use crate::plan::UID;
 use crate::{Error, Host};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
+use std::arch::asm;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -30,6 +32,7 @@ const ASIDE: c_int = 64;
 #[derive(Debug)]
 pub(crate) struct Init {
     pidfd: OwnedFd,
+    is_in_group: bool,
 }
 
 impl Init {
@@ -39,6 +42,11 @@ impl Init {
 }
 
 impl Init {
+    /// Whether it began in its cgroup.
+    pub(crate) fn is_in_group(&self) -> bool {
+        self.is_in_group
+    }
+
     /// Kills it and does not wait for its end; when that has come, another process removes the directories of its cgroups.
     /// False when nobody could be found to do so.
     pub(crate) fn leave(&self, groups: Vec<PathBuf>) -> bool {
@@ -68,8 +76,8 @@ struct Child {
     errno: c_int,
 }
 
-/// Starts process 1 with its control socket.
-pub(crate) fn start(host: &Host, control: BorrowedFd<'_>) -> Result<Init, Error> {
+/// Starts process 1 with its control socket, in a cgroup of version 2 where one is given and the kernel can.
+pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, group: Option<&File>) -> Result<Init, Error> {
     let init = program().map_err(|e| Error::system("the program of process 1", e))?;
     let null = rustix::fs::open(
         "/dev/null",
@@ -92,6 +100,7 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>) -> Result<Init, Error>
     let borrowed = borrowed.map_err(|e| Error::system("the identity of the workspace's owner", e))?;
     let mut stack = vec![0u8; STACK];
     let mut pidfd: c_int = -1;
+    let is_in_group;
     let flags = NAMESPACES | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: sigset functions fill the sets they are given; a set of zeroes is valid storage.
     let (mut all, mut before): (libc::sigset_t, libc::sigset_t) =
@@ -103,8 +112,13 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>) -> Result<Init, Error>
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
         let top = stack.as_mut_ptr().add(STACK);
         let top = top.sub(top as usize % 16);
-        let pid =
-            libc::clone(run_child, top.cast(), flags, (&raw mut child).cast::<c_void>(), &raw mut pidfd);
+        let arg = (&raw mut child).cast::<c_void>();
+        let born = group.is_some_and(|group| {
+            let stack = (stack.as_mut_ptr(), top);
+            clone_into(group.as_raw_fd(), flags, stack, arg, &raw mut pidfd) > 0
+        });
+        is_in_group = born;
+        let pid = if born { 1 } else { libc::clone(run_child, top.cast(), flags, arg, &raw mut pidfd) };
         let error = io::Error::last_os_error();
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
         if pid < 0 {
@@ -119,7 +133,7 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>) -> Result<Init, Error>
     drop(borrowed);
     // SAFETY: the kernel stored a fresh descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let init = Init { pidfd };
+    let init = Init { pidfd, is_in_group };
     if child.errno != 0 {
         let reason = io::Error::from_raw_os_error(child.errno);
         let hint = match (child.errno, child.stage) {
@@ -130,6 +144,46 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>) -> Result<Init, Error>
         return Err(Error::Setup { step: 0, what: child.stage.into(), reason, hint });
     }
     Ok(init)
+}
+
+/// As clone(2) with `run_child`, in a cgroup of version 2 (clone3(2), `CLONE_INTO_CGROUP`). The process, or minus an errno.
+///
+/// # Safety
+/// As for clone: `stack` is its lowest and highest address, `arg` a [`Child`].
+unsafe fn clone_into(
+    group: RawFd,
+    flags: c_int,
+    stack: (*mut u8, *mut u8),
+    arg: *mut c_void,
+    pidfd: *mut c_int,
+) -> isize {
+    const CLONE_INTO_CGROUP: u64 = 1 << 33;
+    const EXIT_SIGNAL: u64 = 0xff;
+    let flags = flags as u64;
+    let size = stack.1 as u64 - stack.0 as u64;
+    // flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup
+    let args: [u64; 11] = [
+        (flags & !EXIT_SIGNAL) | CLONE_INTO_CGROUP,
+        pidfd as u64,
+        0,
+        0,
+        flags & EXIT_SIGNAL,
+        stack.0 as u64,
+        size,
+        0,
+        0,
+        0,
+        group as u64,
+    ];
+    let result: isize;
+    // SAFETY: the child runs only `run_child`, which does not return, on `stack`; the parent continues at 2.
+    unsafe {
+        asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
+             inlateout("rax") libc::SYS_clone3 as isize => result, in("rdi") args.as_ptr(), in("rsi") size_of_val(&args),
+             in("r12") run_child as extern "C" fn(*mut c_void) -> c_int, in("r13") arg, lateout("rcx") _,
+             lateout("r11") _);
+    }
+    result
 }
 
 const MAP_USER: &str = "map the user";
@@ -228,4 +282,32 @@ fn check(r: c_int) -> Result<c_int, c_int> {
 fn errno() -> c_int {
     // SAFETY: the thread's own errno.
     unsafe { *libc::__errno_location() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    #[test]
+    fn process_1_begins_in_its_cgroup_where_that_is_of_version_2() {
+        let Some(dir) = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].into_iter().find_map(|top| {
+            std::fs::metadata(format!("{top}/cgroup.procs")).ok()?;
+            let dir = std::path::PathBuf::from(format!("{top}/sbx-{}-test", std::process::id()));
+            std::fs::create_dir(&dir).ok().map(|()| dir)
+        }) else {
+            eprintln!("skipped: no cgroup of version 2 can be made here");
+            return;
+        };
+        let group = File::open(&dir).unwrap();
+        let (_ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let init = start(&Host::probe(), theirs.as_fd(), Some(&group)).unwrap();
+        let inside = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap();
+        let is_in_group = init.is_in_group();
+        drop(init);
+        std::fs::remove_dir(&dir).unwrap();
+        assert!(is_in_group);
+        assert_eq!(inside.lines().count(), 1, "{inside}");
+    }
 }

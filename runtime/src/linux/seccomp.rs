@@ -190,9 +190,14 @@ fn tree(ranges: &[(u32, Verdict)], network: Network) -> Vec<c::sock_filter> {
     }
     let (left, right) = ranges.split_at(ranges.len() / 2);
     let left_code = tree(left, network);
-    // The long jump reaches what the 8-bit one cannot.
-    let skip = u32::try_from(left_code.len()).expect("the program is far below 2^32 instructions");
-    let mut code = vec![jump(BPF_JGE, right[0].0, 0, 1), op(BPF_JMP | BPF_JA, skip)];
+    let mut code = match u8::try_from(left_code.len()) {
+        Ok(skip) => vec![jump(BPF_JGE, right[0].0, skip, 0)],
+        // The long jump reaches what the 8-bit one cannot.
+        Err(_) => {
+            let skip = u32::try_from(left_code.len()).expect("the program is far below 2^32 instructions");
+            vec![jump(BPF_JGE, right[0].0, 0, 1), op(BPF_JMP | BPF_JA, skip)]
+        }
+    };
     code.extend(left_code);
     code.extend(tree(right, network));
     code

@@ -38,6 +38,8 @@ pub const OP_WRITE: u32 = 13;
 pub const OP_HOSTNAME: u32 = 14;
 /// Enters the network namespace that was made meanwhile.
 pub const OP_NETWORK: u32 = 25;
+/// Waits for MSG_GROUP and enters the cgroups.
+pub const OP_GROUP: u32 = 26;
 /// Brings `lo` up.
 pub const OP_LOOPBACK: u32 = 15;
 /// a = port of 127.0.0.1 to listen on; its descriptor goes to the library with the ready message.
@@ -59,8 +61,10 @@ pub const OP_SECCOMP: u32 = 22;
 /// text1 = directory.
 pub const OP_CHDIR: u32 = 23;
 
-/// Library to process 1: build the sandbox. Descriptors: the plan, then the files that take it into its cgroups.
+/// Library to process 1: build the sandbox. Descriptor: the plan.
 pub const MSG_GO: u32 = 1;
+/// Library to process 1: its cgroups stand. Descriptors: the files that take it into them.
+pub const MSG_GROUP: u32 = 4;
 /// Library to process 1: run an action; u32 flags. Descriptors: stdin, stdout, stderr, payload, and perhaps a script.
 pub const MSG_RUN: u32 = 2;
 /// The action is `bash -c SCRIPT`, which a held bash may become.
@@ -90,8 +94,6 @@ pub const FD_CONTROL: i32 = 3;
 pub const NO_PLAN: u32 = u32::MAX;
 /// In place of a step's index: no network namespace of its own.
 pub const NO_NETWORK: u32 = u32::MAX - 1;
-/// In place of a step's index: process 1 could not enter its cgroups.
-pub const NO_GROUP: u32 = u32::MAX - 2;
 /// Descriptor of a long script in the action.
 pub const FD_SCRIPT: i32 = 9;
 

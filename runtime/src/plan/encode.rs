@@ -64,6 +64,7 @@ fn record(out: &mut Vec<u8>, step: &Step) {
         Step::Enter => put(OP_ENTER, 0, [0; 3], NO_TEXT, NO_TEXT),
         Step::Setting { file, value } => put(OP_WRITE, 0, [0; 3], &text(file), value.as_bytes()),
         Step::Hostname { name } => put(OP_HOSTNAME, 0, [0; 3], name.as_bytes(), NO_TEXT),
+        Step::Group => put(OP_GROUP, 0, [0; 3], NO_TEXT, NO_TEXT),
         Step::Network => put(OP_NETWORK, 0, [0; 3], NO_TEXT, NO_TEXT),
         Step::Loopback => put(OP_LOOPBACK, 0, [0; 3], NO_TEXT, NO_TEXT),
         Step::Listen { port } => put(OP_LISTEN, 0, [u64::from(*port), 0, 0], NO_TEXT, NO_TEXT),

@@ -43,6 +43,8 @@ pub enum Step {
     Setting { file: PathBuf, value: String },
     /// Names the host.
     Hostname { name: String },
+    /// Enters the cgroup that was made during the steps before.
+    Group,
     /// Enters the empty network namespace that was made during the steps before.
     Network,
     /// Brings `lo` up.
@@ -99,6 +101,7 @@ impl fmt::Display for Step {
             Step::Enter => f.write_str("enter the view, detach the host"),
             Step::Setting { file, value } => write!(f, "{} = {value}", file.display()),
             Step::Hostname { name } => write!(f, "hostname {name}"),
+            Step::Group => f.write_str("enter the cgroup"),
             Step::Network => f.write_str("enter an empty network"),
             Step::Loopback => f.write_str("lo up"),
             Step::Listen { port } => write!(f, "the proxy's port {port} on lo"),

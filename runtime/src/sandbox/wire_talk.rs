@@ -46,10 +46,15 @@ impl Control {
         self.0.as_fd()
     }
 
-    /// Has the plan carried out, after process 1 has gone through the doors of its cgroups.
-    pub(super) fn go(&self, plan: BorrowedFd<'_>, doors: &[File]) -> Result<(), Error> {
-        let fds: Vec<_> = std::iter::once(plan).chain(doors.iter().map(File::as_fd)).collect();
-        self.send(&[MSG_GO], &fds)
+    /// Has the plan carried out.
+    pub(super) fn go(&self, plan: BorrowedFd<'_>) -> Result<(), Error> {
+        self.send(&[MSG_GO], &[plan])
+    }
+
+    /// Has process 1 go through the doors of its cgroups.
+    pub(super) fn join(&self, doors: &[File]) -> Result<(), Error> {
+        let fds: Vec<_> = doors.iter().map(File::as_fd).collect();
+        self.send(&[MSG_GROUP], &fds)
     }
 
     pub(super) fn start(&self, flags: u32, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
@@ -104,7 +109,6 @@ impl Control {
                 let errno = message.get(2).map_or(0, |e| *e as i32);
                 let what = plan.steps.get(step).map_or_else(
                     || match step as u32 {
-                        NO_GROUP => "enter the cgroup".into(),
                         NO_NETWORK => "find an empty network in the plan".into(),
                         _ => "read the plan".into(),
                     },

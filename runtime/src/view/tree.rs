@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// The library that holds a bash back until its action comes, built by `build.rs` from `ahead/`.
 static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -53,12 +53,39 @@ impl Tree {
     }
 }
 
-/// A view as it was found, and what it was made from.
+/// A view as it was found. In its file a line break follows, and then what it was made from: [`Stamp`]s, which are
+/// looked at later, while the sandbox is built.
 #[derive(Serialize, Deserialize)]
 struct Record {
     version: String,
     view: View,
-    stamps: Vec<Stamp>,
+}
+
+/// A view from the cache or not.
+pub(crate) struct Prepared {
+    pub view: View,
+    /// What it uses of the cache.
+    pub in_use: Option<Use>,
+    /// Why it may be out of date.
+    pub doubt: Option<Doubt>,
+}
+
+/// A recorded view may be out of date: the files it was made from were not looked at yet.
+pub(crate) struct Doubt {
+    record: PathBuf,
+    stamps: Vec<u8>,
+}
+
+impl Doubt {
+    /// Looks at all of them. If one has changed, the record is removed.
+    pub(crate) fn is_unfounded(&self) -> bool {
+        let stamps = serde_json::from_slice::<Vec<Stamp>>(&self.stamps);
+        let holds = stamps.is_ok_and(|stamps| stamps.iter().all(Stamp::holds));
+        if !holds {
+            let _ = fs::remove_file(&self.record);
+        }
+        holds
+    }
 }
 
 /// A file or directory that was looked at, and what it was then.
@@ -84,28 +111,41 @@ impl Stamp {
 }
 
 impl View {
+    /// As [`View::resolve`], but looked up in the user's cache, where its files are gathered; they stay as long as the use
+    /// that comes with it.
+    pub fn prepare(policy: &Policy, workspace: &Path) -> (View, Option<Use>) {
+        loop {
+            let prepared = View::look_up(policy, workspace);
+            // What was found out of date is gone from the cache the next time.
+            if prepared.doubt.is_none_or(|doubt| doubt.is_unfounded()) {
+                return (prepared.view, prepared.in_use);
+            }
+        }
+    }
+
     /// As [`View::resolve`], but looked up in the user's cache, and with its files gathered there where that is possible;
     /// they stay as long as the use that comes with it. A cache inside `workspace` is not used: an action's changes may
     /// be committed there.
-    pub fn prepare(policy: &Policy, workspace: &Path) -> (View, Option<Use>) {
-        let Ok(views) = cache::private(VIEWS) else { return (View::resolve(policy), None) };
+    pub(crate) fn look_up(policy: &Policy, workspace: &Path) -> Prepared {
+        let bare = |view| Prepared { view, in_use: None, doubt: None };
+        let Ok(views) = cache::private(VIEWS) else { return bare(View::resolve(policy)) };
         let cache = views.parent().unwrap_or(&views);
         let may_execute = statvfs(cache).is_ok_and(|s| !s.f_flag.contains(StatVfsMountFlags::NOEXEC));
         let is_ours = [TREES, FILES, VIEWS].iter().any(|dir| workspace.starts_with(cache.join(dir)));
         if !may_execute || is_ours || cache.starts_with(workspace) {
-            return (View::resolve(policy), None);
+            return bare(View::resolve(policy));
         }
         let record = views.join(policy.sha256());
-        if let Some((view, in_use)) = recorded(&record) {
-            return (view, Some(in_use));
+        if let Some(prepared) = recorded(&record) {
+            return prepared;
         }
         let mut view = View::resolve(policy);
         let stamps = stamps(&view, policy);
         // A cache that cannot be written costs time, no more.
-        let Ok((tree, in_use)) = gather(&view, &stamps) else { return (view, None) };
+        let Ok((tree, in_use)) = gather(&view, &stamps) else { return bare(view) };
         view.give(tree);
-        let _ = write(&record, &Record { version: version(), view: view.clone(), stamps });
-        (view, Some(in_use))
+        let _ = write(&record, &Record { version: version(), view: view.clone() }, &stamps);
+        Prepared { view, in_use: Some(in_use), doubt: None }
     }
 }
 
@@ -124,18 +164,25 @@ impl View {
     }
 }
 
-fn recorded(path: &Path) -> Option<(View, Use)> {
-    let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+fn recorded(path: &Path) -> Option<Prepared> {
+    let mut text = fs::read(path).ok()?;
+    let end = text.iter().position(|b| *b == b'\n')?;
+    let stamps = text.split_off(end);
+    let record: Record = serde_json::from_slice(&text).ok()?;
     let root = &record.view.tree.as_ref()?.root;
     let gone = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
     let in_use = cache::made_once(root.parent()?, root.file_name()?.to_str()?, gone).ok()?;
-    let holds = record.version == version() && record.stamps.iter().all(Stamp::holds);
-    holds.then_some((record.view, in_use))
+    let doubt = Doubt { record: path.into(), stamps };
+    let prepared = Prepared { view: record.view, in_use: Some(in_use), doubt: Some(doubt) };
+    (record.version == version()).then_some(prepared)
 }
 
-fn write(path: &Path, record: &Record) -> io::Result<()> {
+fn write(path: &Path, record: &Record, stamps: &[Stamp]) -> io::Result<()> {
     let mut draft = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;
-    draft.write_all(&serde_json::to_vec(record)?)?;
+    let mut text = serde_json::to_vec(record)?;
+    text.push(b'\n');
+    text.extend(serde_json::to_vec(stamps)?);
+    draft.write_all(&text)?;
     draft.persist(path)?;
     Ok(())
 }

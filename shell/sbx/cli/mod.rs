@@ -73,8 +73,24 @@ enum Command {
     Completions(completions::Args),
 }
 
+/// `sbx exec` by itself. It lives for two milliseconds, and to describe the options of all subcommands takes a good part of
+/// one.
+#[derive(Parser)]
+#[command(name = "sbx exec")]
+struct OnlyExec {
+    #[command(flatten)]
+    args: exec::Args,
+}
+
 /// Parses the command line and runs the subcommand.
 pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1).peekable();
+    if words.peek().is_some_and(|word| word == "exec")
+        && let Ok(only) = OnlyExec::try_parse_from(words)
+    {
+        return exec::run(only.args);
+    }
+    // Help and complaints are those of the whole command line.
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
