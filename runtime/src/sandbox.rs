@@ -57,27 +57,37 @@ impl Sandbox {
     /// # Errors
     /// The workspace cannot be used, a wall is missing and the policy refuses that, or a step of the plan fails.
     pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
-        Sandbox::begin(workspace)?.finish(policy)
+        let mut begun = Begun::begin(workspace.into())?;
+        let process1 = begun.start()?;
+        begun.timings.end("start process 1 in its namespaces");
+        let planned = begun.plan(policy)?;
+        begun.timings.end("plan");
+        begun.finish(policy, process1, planned)
     }
 
-    /// Begins to build a sandbox around `workspace`: what no policy changes goes on while its policy is read.
+    /// As [`Sandbox::open`], but the policy is read, and the plan made, by a second thread while process 1 starts: for a
+    /// program that opens one sandbox and has read nothing yet.
     ///
     /// # Errors
-    /// The workspace cannot be used, or this host has no namespaces for the caller.
-    pub fn begin(workspace: impl Into<Workspace>) -> Result<Begun, Error> {
-        let mut timings = Timings::start();
-        let workspace = canonical(workspace.into())?;
-        let host = Host::known().for_workspace(&workspace);
-        timings.end("look at the host");
-        let (ours, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .map_err(|e| Error::system("control socket", e))?;
-        // On version 2 a process that moves waits for the kernel; one that begins there does not.
-        let cgroup = if host.cgroup.version == 2 { Cgroup::make(&host.cgroup)? } else { None };
-        let birthplace = cgroup.as_ref().and_then(Cgroup::birthplace);
-        let init = enter::start(&host, theirs.as_fd(), birthplace.as_ref())?;
-        timings.end("start process 1 in its namespaces");
-        Ok(Begun { control: Control::new(ours), init, cgroup, host, workspace, timings })
+    /// What `read` says, or as [`Sandbox::open`].
+    pub fn open_reading<E: From<Error> + Send>(
+        workspace: impl Into<Workspace>,
+        read: impl FnOnce() -> Result<Policy, E> + Send,
+    ) -> Result<Sandbox, E> {
+        let mut begun = Begun::begin(workspace.into())?;
+        let plan = || -> Result<(Policy, Planned), E> {
+            let policy = read()?;
+            let planned = begun.plan(&policy)?;
+            Ok((policy, planned))
+        };
+        let (process1, planned) = std::thread::scope(|scope| {
+            let planning = scope.spawn(plan);
+            let process1 = begun.start();
+            (process1, planning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let (policy, planned) = planned?;
+        begun.timings.end("start process 1, read the policy, plan");
+        Ok(begun.finish(&policy, process1?, planned)?)
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
@@ -143,35 +153,63 @@ impl Sandbox {
     }
 }
 
-/// A sandbox that is being built: process 1 makes its network, and waits for a plan.
-#[derive(Debug)]
-pub struct Begun {
-    // Dropped in this order, as in the sandbox.
-    control: Control,
-    init: Init,
-    cgroup: Option<Cgroup>,
+/// A sandbox that is being built.
+struct Begun {
     host: Host,
     workspace: Workspace,
     timings: Timings,
 }
 
+/// Process 1, which makes its network and waits for a plan.
+struct Process1 {
+    // Dropped in this order, as in the sandbox.
+    control: Control,
+    init: Init,
+    cgroup: Option<Cgroup>,
+}
+
+/// What process 1 is to do.
+struct Planned {
+    looked: Looked,
+    plan: Plan,
+    steps: OwnedFd,
+}
+
 impl Begun {
-    /// Builds the walls of a policy.
-    ///
-    /// # Errors
-    /// As [`Sandbox::open`].
-    pub fn finish(self, policy: &Policy) -> Result<Sandbox, Error> {
-        let Begun { control, init, cgroup, host, workspace, mut timings } = self;
-        timings.end("read the policy");
-        let looked = view_of(policy, &workspace.lower);
+    fn begin(workspace: Workspace) -> Result<Begun, Error> {
+        let mut timings = Timings::start();
+        let workspace = canonical(workspace)?;
+        let host = Host::known().for_workspace(&workspace);
+        timings.end("look at the host");
+        Ok(Begun { host, workspace, timings })
+    }
+
+    fn start(&self) -> Result<Process1, Error> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .map_err(|e| Error::system("control socket", e))?;
+        // On version 2 a process that moves waits for the kernel; one that begins there does not.
+        let cgroup = if self.host.cgroup.version == 2 { Cgroup::make(&self.host.cgroup)? } else { None };
+        let birthplace = cgroup.as_ref().and_then(Cgroup::birthplace);
+        let init = enter::start(&self.host, theirs.as_fd(), birthplace.as_ref())?;
+        Ok(Process1 { control: Control::new(ours), init, cgroup })
+    }
+
+    fn plan(&self, policy: &Policy) -> Result<Planned, Error> {
+        let looked = view_of(policy, &self.workspace.lower);
         let mut view = looked.view.clone();
-        if view.tree.as_ref().is_some_and(|tree| !host.may_reach(&tree.root)) {
+        if view.tree.as_ref().is_some_and(|tree| !self.host.may_reach(&tree.root)) {
             view = Arc::new(View::resolve(policy));
         }
-        timings.end("look the view up");
-        let mut plan = Plan::compile(policy, &host, &view, &workspace)?;
+        let plan = Plan::compile(policy, &self.host, &view, &self.workspace)?;
         let steps = sys::sealed_file(&plan.encode()).map_err(|e| Error::system("the plan's file", e))?;
-        timings.end("plan");
+        Ok(Planned { looked, plan, steps })
+    }
+
+    fn finish(self, policy: &Policy, process1: Process1, planned: Planned) -> Result<Sandbox, Error> {
+        let Begun { host, workspace, mut timings } = self;
+        let Process1 { control, init, cgroup } = process1;
+        let Planned { looked, mut plan, steps } = planned;
         control.go(steps.as_fd())?;
         drop(steps);
         // Process 1 mounts now. What it does not need for that is done meanwhile.
@@ -184,6 +222,8 @@ impl Begun {
         }
         timings.end("make the cgroup");
         if !looked.holds() {
+            // This process 1 ends before the next begins.
+            drop((control, init));
             return Sandbox::open(policy, workspace);
         }
         host.cgroup.sweep();

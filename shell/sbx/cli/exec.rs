@@ -72,10 +72,9 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn exec(args: &Args) -> anyhow::Result<u8> {
-    let begun = Sandbox::begin(Workspace::new(&args.workspace))?;
-    let policy = args.policy.resolve()?;
     let fate = Fate::parse(&args.changes);
-    let mut shell = Shell::around(begun.finish(&policy)?);
+    let workspace = Workspace::new(&args.workspace);
+    let mut shell = Shell::around(Sandbox::open_reading(workspace, || args.policy.resolve())?);
     let mut action = match (&args.script, &args.shell) {
         (Some(script), _) | (None, Some(script)) => Action::bash(script),
         _ => Action::program(&args.command),
@@ -91,7 +90,7 @@ fn exec(args: &Args) -> anyhow::Result<u8> {
     let done = settle(|| shell.changes(), &fate, &args.workspace)?;
     after.end("settle the changes");
     if args.json {
-        say!("{}", object::render(&policy, &seen, &done)?);
+        say!("{}", object::render(shell.sandbox().policy(), &seen, &done)?);
     } else {
         report(&seen, &done, collect);
     }
