@@ -116,6 +116,17 @@ def original(kind, config, server, repo):
     return agent.run(TASK)
 
 
+def sent(body):
+    """What of a request the harness decides: LiteLLM adds fields of its own, and orders keys as it likes."""
+    keep = ("role", "content", "tool_calls", "tool_call_id", "name")
+    messages = [{key: m[key] for key in keep if m.get(key) is not None} for m in body["messages"]]
+    return {"messages": messages, "tools": body.get("tools"), "parallel_tool_calls": body.get("parallel_tool_calls")}
+
+
+def text(value):
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
 def main():
     sbx = os.path.abspath(sys.argv[1])
     dir = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="mini-"))
@@ -140,17 +151,17 @@ def main():
                         ours.url, "--model", "m", "--harness", harness, "--harness-config", path, "--temperature", "0",
                         "--cache", dir / "cache", "--out", dir / kind / "run"], check=True, stdout=subprocess.DEVNULL)
         print(f"{VERSION} {kind}: {len(theirs.asked)} and {len(ours.asked)} requests; {str(status)[:60]!r}")
-        for n, (a, b) in enumerate(zip(theirs.asked, ours.asked)):
-            for key in ("messages", "tools", "temperature", "parallel_tool_calls", "drop_params"):
-                if json.dumps(a.get(key), ensure_ascii=False) == json.dumps(b.get(key), ensure_ascii=False):
+        for n, (a, b) in enumerate(zip(map(sent, theirs.asked), map(sent, ours.asked))):
+            for key in a:
+                if text(a[key]) == text(b[key]):
                     continue
                 differences += 1
                 if key != "messages":
-                    print(f"  request {n}: {key}: {a.get(key)} / {b.get(key)}")
+                    print(f"  request {n}: {key}: {a[key]} / {b[key]}")
                     continue
                 for m, (x, y) in enumerate(zip(a[key], b[key])):
-                    if json.dumps(x) != json.dumps(y):
-                        print(f"  request {n}, message {m}:\n    theirs {json.dumps(x)[:900]}\n    ours   {json.dumps(y)[:900]}")
+                    if text(x) != text(y):
+                        print(f"  request {n}, message {m}:\n    theirs {text(x)[:900]}\n    ours   {text(y)[:900]}")
                         break
                 else:
                     print(f"  request {n}: {len(a[key])} and {len(b[key])} messages")

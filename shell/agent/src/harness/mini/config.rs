@@ -36,6 +36,9 @@ struct File {
     model: Map<String, Value>,
 }
 
+/// How the second generation's text form begins an action.
+const FENCE_V2: &str = "```mswea_bash_command";
+
 /// What a configuration says.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -87,7 +90,11 @@ impl Config {
             || ["textbased", "text_based"].iter().any(|kind| {
                 model.get("model_class").and_then(Value::as_str).is_some_and(|class| class.contains(kind))
             })
-            || model.contains_key("action_regex");
+            || model.contains_key("action_regex")
+            // `swebench_backticks.yaml` leaves the class to mini-swe-agent's command line; its prompt asks for blocks.
+            || ["system_template", "instance_template"].iter().any(|key| {
+                agent.get(*key).and_then(Value::as_str).is_some_and(|text| text.contains(FENCE_V2))
+            });
         let (section, map) = if is_one { ("agent", agent) } else { ("model", model) };
         let action = if in_text {
             let fence =
