@@ -8,6 +8,7 @@ mod output;
 
 pub(crate) use config::MAX_BYTES;
 
+use super::python_json;
 use super::{Act, Call, Harness, Limits, NoCall, UNLIMITED};
 use config::{Config, Generation};
 use minijinja::{Environment, UndefinedBehavior};
@@ -221,7 +222,8 @@ fn tool_calls(reply: &Message) -> Result<Vec<Call>, String> {
             let mut error = String::new();
             let arguments = match &function["arguments"] {
                 Value::String(text) => serde_json::from_str(text).unwrap_or_else(|e| {
-                    error = format!("Error parsing tool call arguments: {e}.");
+                    let why = python_json::fault(text).unwrap_or_else(|| e.to_string());
+                    error = format!("Error parsing tool call arguments: {why}.");
                     Value::Null
                 }),
                 // Some servers send the object itself.

@@ -5,6 +5,7 @@
 
 mod mini;
 mod openhands;
+mod python_json;
 mod swe_agent;
 mod swe_zero;
 mod tool_call;
