@@ -38,7 +38,7 @@ def replies(kind):
         said.insert(2, {"content": "no call at all"})
         said.insert(4, {"content": "", "tool_calls": call("ls", key="cmd")})
         said.insert(6, {"content": "", "tool_calls": call("{broken", key=None)})
-        said.insert(8, {"content": "two", "tool_calls": call("pwd | tr -d /", "echo second")})
+        said.insert(8, {"content": "two", "tool_calls": call("echo first; exit 2", "echo second")})
         said.insert(10, {"content": "", "tool_calls": call("ls", name="shell")})
         return said + [{"content": "", "tool_calls": call(SCRIPTS[-1])}]
     fence = "mswea_bash_command" if kind == "text2" else "bash"
