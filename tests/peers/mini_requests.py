@@ -40,6 +40,10 @@ def replies(kind):
         said.insert(6, {"content": "", "tool_calls": call("{broken", key=None)})
         said.insert(8, {"content": "two", "tool_calls": call("echo first; exit 2", "echo second")})
         said.insert(10, {"content": "", "tool_calls": call("ls", name="shell")})
+        # What servers send beside a call: no text, thinking under either key, fields of their own.
+        said += [{"content": None, "tool_calls": call("echo null")},
+                 {"content": "a", "reasoning_content": "I think.", "tool_calls": call("echo r1")},
+                 {"content": "b", "reasoning": "I think too.", "vendor": {"n": 1.50}, "tool_calls": call("echo r2")}]
         return said + [{"content": "", "tool_calls": call(SCRIPTS[-1])}]
     fence = "mswea_bash_command" if kind == "text2" else "bash"
     said = [f"THOUGHT: step {n} — é.\n\n```{fence}\n{script}\n```" for n, script in enumerate(SCRIPTS)]
@@ -118,8 +122,8 @@ def original(kind, config, server, repo):
 
 def sent(body):
     """What of a request the harness decides: LiteLLM adds fields of its own, and orders keys as it likes."""
-    keep = ("role", "content", "tool_calls", "tool_call_id", "name")
-    messages = [{key: m[key] for key in keep if m.get(key) is not None} for m in body["messages"]]
+    keep = ("role", "content", "tool_calls", "tool_call_id", "name", "reasoning_content", "reasoning")
+    messages = [{key: m[key] for key in keep if key in m and (key == "content" or m[key] is not None)} for m in body["messages"]]
     return {"messages": messages, "tools": body.get("tools"), "parallel_tool_calls": body.get("parallel_tool_calls")}
 
 

@@ -200,7 +200,7 @@ async fn turns(
             }
         };
         turn += 1;
-        let finish = take(reply, record, &mut budget);
+        let finish = take(reply, ask, record, &mut budget, harness.keeps_null());
         let calls = record.messages.last().map(|reply| harness.calls(reply)).unwrap_or_default();
         let first =
             calls.first().map(|call| if call.text().is_empty() { call.tool.as_str() } else { call.text() });
@@ -437,7 +437,21 @@ fn submitted(record: &mut Rollout, submission: String, observation: Message) -> 
 }
 
 /// Takes a reply into the record; returns why it ended.
-fn take(reply: Reply, record: &mut Rollout, budget: &mut Budget) -> String {
+fn take(
+    mut reply: Reply,
+    ask: Ask<'_>,
+    record: &mut Rollout,
+    budget: &mut Budget,
+    keeps_null: bool,
+) -> String {
+    reply.message.without_content &= keeps_null;
+    // Where mini-swe-agent keeps such things; it is never sent.
+    let mut extra = serde_json::Map::new();
+    extra.extend(ask.seed.map(|seed| ("seed".into(), seed.into())));
+    extra.extend(ask.max_tokens.map(|most| ("max_tokens".into(), most.into())));
+    extra.insert("finish_reason".into(), reply.finish_reason.clone().into());
+    extra.extend(reply.around);
+    reply.message.extra.entry("extra").or_insert_with(|| extra.into());
     let usage = reply.usage.unwrap_or_else(|| {
         record.tokens_estimated = true;
         Usage {

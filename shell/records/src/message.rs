@@ -20,6 +20,9 @@ pub struct Message {
     /// Whether the thinking stood in the text and was taken out of it; it is then under no key of the server's.
     #[serde(skip)]
     pub thought_in_text: bool,
+    /// Whether the server sent no text, but null or nothing.
+    #[serde(skip)]
+    pub without_content: bool,
     /// Tool calls as the server sent them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Value>,

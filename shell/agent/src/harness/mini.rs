@@ -208,6 +208,11 @@ impl Harness for Mini {
     fn merges_output(&self) -> bool {
         true
     }
+
+    /// The second generation sends a reply back as it came; the first one an empty text.
+    fn keeps_null(&self) -> bool {
+        self.generation == Generation::Two
+    }
 }
 
 /// The calls of `bash` in a reply, or what is wrong with them.

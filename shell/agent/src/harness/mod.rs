@@ -79,6 +79,10 @@ pub trait Harness: Sync + Send {
     fn most_timeouts(&self) -> u64 {
         UNLIMITED
     }
+    /// Whether a reply that is only a tool call goes back without a text, and not with an empty one. Default: no.
+    fn keeps_null(&self) -> bool {
+        false
+    }
     /// The messages as they are sent. Default: as they are.
     fn trimmed<'a>(&self, messages: &'a [Message]) -> Cow<'a, [Message]> {
         Cow::Borrowed(messages)

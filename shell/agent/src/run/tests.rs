@@ -199,7 +199,16 @@ async fn requests_only_grow_and_tokens_are_their_sum() {
     }
     assert!(requests.iter().all(|r| r["max_tokens"] == 1024 && r["temperature"] == 1.0));
     let prompt: u64 = requests.iter().map(|r| (r["messages"].to_string().len() as u64).div_ceil(4)).sum();
-    assert_eq!(world.journal()[0].prompt_tokens, prompt, "the sum over all turns");
+    let rollout = world.journal().remove(0);
+    assert_eq!(rollout.prompt_tokens, prompt, "the sum over all turns");
+    // Each turn's own seed and cost are kept, and what else the server said.
+    let replies: Vec<_> = rollout.messages.iter().filter(|m| m.role == "assistant").collect();
+    for (reply, request) in replies.iter().zip(&requests) {
+        let extra = &reply.extra["extra"];
+        assert_eq!((&extra["seed"], &extra["max_tokens"]), (&request["seed"], &request["max_tokens"]));
+        assert_eq!((&extra["finish_reason"], &extra["response"]["id"]), (&"stop".into(), &"scripted".into()));
+        assert!(extra["usage"]["prompt_tokens"].as_u64() > Some(100));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -274,8 +283,8 @@ async fn no_action_ends_a_rollout_when_the_model_stopped_and_not_when_it_was_cut
 #[tokio::test(flavor = "multi_thread")]
 async fn so_many_run_at_a_time_and_no_more() {
     let world = World::new();
-    let slow = |_| Some(Fault::Slow(Duration::from_millis(400)));
+    let slow = |_| Some(Fault::Slow(Duration::from_millis(500)));
     let server = ScriptedServer::start_with(script(&FIX[3..]), slow).await.unwrap();
-    run(world.options(server.base_url(), 12), &Ears::default()).await.unwrap();
-    assert_eq!((server.most_at_once(), world.journal().len()), (3, 12));
+    run(world.options(server.base_url(), 6), &Ears::default()).await.unwrap();
+    assert_eq!((server.most_at_once(), world.journal().len()), (3, 6));
 }

@@ -284,6 +284,9 @@ fn sent(message: &Message, ask: &Ask<'_>) -> Value {
         map.extend(thoughts.into_iter().filter_map(|(key, text)| Some((key.into(), text.clone()?.into()))));
     }
     if ask.tools.is_some() {
+        if message.without_content && message.tool_calls.is_some() {
+            map.remove("content");
+        }
         map.extend(message.tool_calls.clone().map(|calls| ("tool_calls".into(), calls)));
         map.extend(message.tool_call_id.clone().map(|id| ("tool_call_id".into(), id.into())));
         map.extend(message.name.clone().map(|name| ("name".into(), name.into())));

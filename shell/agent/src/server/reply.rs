@@ -4,7 +4,7 @@ use super::ServerError;
 use super::error::cut;
 use sbx_records::Message;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 
@@ -17,6 +17,8 @@ pub(crate) struct Reply {
     pub finish_reason: String,
     /// What it cost; `None` when the server did not say.
     pub usage: Option<Usage>,
+    /// All else that the answer had: what it cost in the server's own words, fields around the choice, fields of it.
+    pub around: Map<String, Value>,
 }
 
 /// What a completion cost, in tokens.
@@ -32,13 +34,26 @@ struct Completion {
     choices: Vec<Choice>,
     #[serde(default)]
     usage: Option<Value>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
 struct Choice {
+    #[serde(deserialize_with = "message")]
     message: Message,
     #[serde(default)]
     finish_reason: Option<String>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// A message that knows whether it had a text at all.
+fn message<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Message, D::Error> {
+    let value = Value::deserialize(d)?;
+    let without_content = value.get("content").is_none_or(Value::is_null);
+    let message: Message = serde_json::from_value(value).map_err(serde::de::Error::custom)?;
+    Ok(Message { without_content, ..message })
 }
 
 impl Reply {
@@ -51,12 +66,21 @@ impl Reply {
                 not(cut(text))
             }
         })?;
-        let choice = completion.choices.into_iter().next().ok_or(ServerError::EmptyChoices)?;
+        let mut choice = completion.choices.into_iter().next().ok_or(ServerError::EmptyChoices)?;
         let usage = completion.usage.as_ref().and_then(usage);
+        let mut around = Map::new();
+        around.extend(completion.usage.filter(|usage| !usage.is_null()).map(|usage| ("usage".into(), usage)));
+        choice.rest.remove("index");
+        for (key, rest) in [("response", completion.rest), ("choice", choice.rest)] {
+            if !rest.is_empty() {
+                around.insert(key.into(), rest.into());
+            }
+        }
         Ok(Reply {
             message: split_thinking(choice.message),
             finish_reason: choice.finish_reason.unwrap_or_default(),
             usage,
+            around,
         })
     }
 }
@@ -132,6 +156,11 @@ mod tests {
         assert_eq!(reply.message.content, "b");
         assert_eq!(reply.message.reasoning_content.as_deref(), Some("a ```bash\nrm\n```"));
         assert_eq!(reply.message.extra["annotations"], serde_json::json!([1]));
+        let text = r#"{"id":"x","prompt_token_ids":[1],"choices":[{"index":0,"message":{"role":"assistant","content":"b"},"token_ids":[2],"logprobs":null}]}"#;
+        let around = serde_json::json!({
+            "response": {"id": "x", "prompt_token_ids": [1]}, "choice": {"token_ids": [2], "logprobs": null},
+        });
+        assert_eq!(Value::Object(Reply::parse(text).unwrap().around), around);
         assert_eq!(reply.usage, Some(Usage { prompt_tokens: 3, completion_tokens: 2, cached_tokens: 1 }));
     }
 
@@ -149,6 +178,7 @@ mod tests {
         let null = r#"{"choices":[{"message":{"role":"assistant","content":null}}]}"#;
         let reply = Reply::parse(null).unwrap();
         assert_eq!((reply.message.content.as_str(), reply.usage), ("", None));
+        assert!(reply.message.without_content);
     }
 
     #[test]
