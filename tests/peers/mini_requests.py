@@ -124,6 +124,10 @@ def sent(body):
     """What of a request the harness decides: LiteLLM adds fields of its own, and orders keys as it likes."""
     keep = ("role", "content", "tool_calls", "tool_call_id", "name", "reasoning_content", "reasoning")
     messages = [{key: m[key] for key in keep if key in m and (key == "content" or m[key] is not None)} for m in body["messages"]]
+    for message in messages:
+        # LiteLLM sends thinking back under one key; sbx under the one that it came under.
+        if "reasoning" in message:
+            message["reasoning_content"] = message.pop("reasoning")
     return {"messages": messages, "tools": body.get("tools"), "parallel_tool_calls": body.get("parallel_tool_calls")}
 
 
