@@ -13,9 +13,12 @@ os.environ["MSWEA_SILENT_STARTUP"] = "1"
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ.setdefault("MSWEA_GLOBAL_CONFIG_DIR", tempfile.mkdtemp())
 import yaml
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
-VERSION = version("mini-swe-agent")
+try:
+    VERSION = version("mini-swe-agent")
+except PackageNotFoundError:
+    VERSION = ""
 IS_TWO = VERSION.startswith("2")
 TASK = 'Fix {{ this }} <b>now</b>\nwith "quotes" & é — 日本\n'
 SCRIPTS = [

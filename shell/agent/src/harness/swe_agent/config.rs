@@ -118,26 +118,91 @@ struct Agent {
     max_requeries: Option<u64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(default)]
 struct Tools {
     execution_timeout: Option<u64>,
     max_consecutive_execution_timeouts: Option<u64>,
-    filter: Option<FilterFile>,
+    filter: FilterFile,
     registry_variables: Registry,
     env_variables: BTreeMap<String, serde_yaml_ng::Value>,
     parse_function: Function,
     format_error_template: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+impl Default for Tools {
+    fn default() -> Tools {
+        let env = ENVIRONMENT.map(|(key, value)| (key.to_string(), value.into()));
+        Tools {
+            execution_timeout: None,
+            max_consecutive_execution_timeouts: None,
+            filter: FilterFile::default(),
+            registry_variables: Registry::default(),
+            env_variables: env.into_iter().collect(),
+            parse_function: Function::default(),
+            format_error_template: None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(default)]
 struct FilterFile {
-    blocklist_error_template: Option<String>,
+    blocklist_error_template: String,
     blocklist: Vec<String>,
     blocklist_standalone: Vec<String>,
     block_unless_regex: BTreeMap<String, String>,
 }
+
+impl Default for FilterFile {
+    fn default() -> FilterFile {
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_string()).collect();
+        FilterFile {
+            blocklist_error_template: "Operation '{{action}}' is not supported by this environment.".into(),
+            blocklist: owned(&BLOCKED),
+            blocklist_standalone: owned(&BLOCKED_ALONE),
+            block_unless_regex: ["radare2", "r2"].map(|name| (name.to_string(), RADARE.to_string())).into(),
+        }
+    }
+}
+
+// What SWE-agent 1.1 sets where a configuration does not (`sweagent/tools/tools.py`, `sweagent/agent/agents.py`).
+const BLOCKED: [&str; 10] =
+    ["vim", "vi", "emacs", "nano", "nohup", "gdb", "less", "tail -f", "python -m venv", "make"];
+const BLOCKED_ALONE: [&str; 13] = [
+    "python",
+    "python3",
+    "ipython",
+    "bash",
+    "sh",
+    "/bin/bash",
+    "/bin/sh",
+    "nohup",
+    "vi",
+    "vim",
+    "emacs",
+    "nano",
+    "su",
+];
+const RADARE: &str = r"\b(?:radare2)\b.*\s+-c\s+.*";
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("PAGER", "cat"),
+    ("MANPAGER", "cat"),
+    ("LESS", "-R"),
+    ("PIP_PROGRESS_BAR", "off"),
+    ("TQDM_DISABLE", "1"),
+    ("GIT_PAGER", "cat"),
+];
+const TRUNCATED: &str = "Observation: {{observation}}<response clipped><NOTE>Observations should not exceeded \
+    {{max_observation_length}} characters. {{elided_chars}} characters were elided. Please try a different command that \
+    produces less output or use head/tail/grep/redirect the output to a file. Do not use interactive pagers.</NOTE>";
+const SYNTAX: &str = "Your bash command contained syntax errors and was NOT executed. Please fix the syntax errors and try \
+    again. This can be the result of not adhering to the syntax for multi-line commands. Here is the output of `bash -n`:\n\
+    {{bash_stdout}}\n{{bash_stderr}}";
+const TIMEOUT: &str = "The command '{{command}}' was cancelled because it took more than {{timeout}} seconds. Please try a \
+    different command that completes more quickly. Note: A common source of this error is if the command is interactive or \
+    requires user input (it is impossible to receive user input in the current environment, so the command will never \
+    complete).";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -185,7 +250,7 @@ impl Config {
         };
         let next_step = template("next_step_template", Some("Observation: {{observation}}"))?;
         let most = templates.get("max_observation_length").and_then(serde_yaml_ng::Value::as_u64);
-        let filter = tools.filter.unwrap_or_default();
+        let filter = tools.filter;
         let unless = filter.block_unless_regex.into_iter().map(|(name, regex)| {
             let regex =
                 Regex::new(&regex).map_err(|e| format!("{origin}: block_unless_regex.{name}: {e}"))?;
@@ -202,15 +267,10 @@ impl Config {
             templates: Templates {
                 system: template("system_template", Some(""))?,
                 instance: template("instance_template", None)?,
-                truncated: template("next_step_truncated_observation_template", Some(&next_step))?,
+                truncated: template("next_step_truncated_observation_template", Some(TRUNCATED))?,
                 no_output: template("next_step_no_output_template", Some(&next_step))?,
-                syntax: template("shell_check_error_template", Some("{{bash_stderr}}"))?,
-                timeout: template(
-                    "command_cancelled_timeout_template",
-                    Some(
-                        "The command '{{command}}' was cancelled because it took more than {{timeout}} seconds.",
-                    ),
-                )?,
+                syntax: template("shell_check_error_template", Some(SYNTAX))?,
+                timeout: template("command_cancelled_timeout_template", Some(TIMEOUT))?,
                 max_observation: usize::try_from(most.unwrap_or(MAX_OBSERVATION)).unwrap_or(usize::MAX),
                 next_step,
             },
@@ -223,9 +283,7 @@ impl Config {
             action_seconds: tools.execution_timeout.unwrap_or(ACTION_SECONDS).max(1),
             max_timeouts: tools.max_consecutive_execution_timeouts.unwrap_or(3),
             filter: Filter {
-                message: filter
-                    .blocklist_error_template
-                    .unwrap_or_else(|| "Operation '{{action}}' is not supported by this environment.".into()),
+                message: filter.blocklist_error_template,
                 prefixes: filter.blocklist,
                 alone: filter.blocklist_standalone,
                 unless: unless.collect::<Result<_, String>>()?,
