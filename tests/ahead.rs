@@ -1,7 +1,12 @@
 //! The bash that is started ahead is the `bash -c SCRIPT` that a plain start makes.
 
+mod world;
+
 use sbx::{Action, Policy, Sandbox};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use world::corpus;
 
 /// Longer than a sandbox waits before it holds a bash. Where the machine is too busy for that, the plain start is
 /// compared with itself, which proves nothing and breaks nothing.
@@ -80,4 +85,41 @@ fn a_held_bash_takes_environment_directory_and_long_scripts() {
     assert!(seen.stderr.text().contains("cannot enter the directory"), "{seen:?}");
     std::thread::sleep(PAUSE);
     assert_eq!(shell.run(&Action::bash("echo on")).expect("runs").stdout.text(), "on\n");
+}
+
+/// What an everyday script does in a sandbox of its own: outcome, status, output, errors and patch.
+fn everyday(script: &str, dir: &Path, held: bool) -> (sbx::Outcome, i32, String, String, String) {
+    let policy = Policy::preset("whitelist").expect("a preset");
+    let mut sandbox = Sandbox::open(&policy, dir).expect("a sandbox");
+    if held {
+        sandbox.run(&Action::bash(":")).expect("runs");
+        std::thread::sleep(PAUSE);
+    }
+    let mut action = Action::bash(script);
+    for (key, value) in corpus::environment(dir).iter().filter(|(k, _)| k.starts_with("GIT_")) {
+        action = action.env(key, value);
+    }
+    let seen = sandbox.run(&action).expect("runs");
+    let patch = sandbox.changes().expect("changes").diff_text();
+    (seen.outcome, seen.exit_code, seen.stdout.text(), seen.stderr.text(), patch)
+}
+
+#[test]
+fn everyday_commands_are_the_same_in_a_held_bash_as_in_a_fresh_one() {
+    let world = world::World::new();
+    let dir = world.workspace();
+    std::fs::create_dir(world.dir.path().join("home")).expect("a directory");
+    corpus::repository(&dir);
+    let cases = corpus::scripts();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((name, script)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (fresh, held) = (everyday(script, &dir, false), everyday(script, &dir, true));
+                    assert_eq!(held, fresh, "{name}: {script}");
+                }
+            });
+        }
+    });
 }

@@ -7,13 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-const FILES: [(&str, &str); 3] = [
-    ("git", include_str!("everyday/git.toml")),
-    ("shell", include_str!("everyday/shell.toml")),
-    ("tools", include_str!("everyday/tools.toml")),
-];
-const APP: &str = "import sys\n\n\ndef main():\n    print('hello')\n\n\ndef other(x):\n    return x\n";
+use world::corpus::{self, environment, repository};
 
 /// What a script left: output, errors, status, and every file with its mode.
 #[derive(PartialEq, Debug)]
@@ -22,46 +16,6 @@ struct Seen {
     stderr: String,
     status: Option<i32>,
     files: BTreeMap<String, (u32, String)>,
-}
-
-fn repository(dir: &Path) {
-    fs::create_dir_all(dir.join("src")).unwrap();
-    fs::write(dir.join("src/util.py"), "def util():\n    pass\n").unwrap();
-    for (n, (readme, app)) in
-        [("# Demo\n\nhello world\n", "import sys\n"), ("# Demo\n\nhello world\nmore\n", APP)]
-            .into_iter()
-            .enumerate()
-    {
-        fs::write(dir.join("README.md"), readme).unwrap();
-        fs::write(dir.join("src/app.py"), app).unwrap();
-        for args in [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "-m", ["first", "second"][n]]] {
-            let mut git = Command::new("git");
-            git.current_dir(dir).args(["-c", "init.defaultBranch=main"]).args(args).envs(environment(dir));
-            assert!(git.status().unwrap().success());
-        }
-    }
-}
-
-fn environment(dir: &Path) -> Vec<(String, String)> {
-    let home = dir.parent().unwrap().join("home").display().to_string();
-    [
-        ("PATH", "/usr/bin:/bin"),
-        ("HOME", home.as_str()),
-        ("LANG", "C.UTF-8"),
-        ("LC_ALL", "C.UTF-8"),
-        ("TERM", "dumb"),
-        ("PAGER", "cat"),
-        ("GIT_PAGER", "cat"),
-        ("GIT_AUTHOR_NAME", "a"),
-        ("GIT_AUTHOR_EMAIL", "a@b"),
-        ("GIT_COMMITTER_NAME", "a"),
-        ("GIT_COMMITTER_EMAIL", "a@b"),
-        ("GIT_AUTHOR_DATE", "2024-01-01T00:00:00Z"),
-        ("GIT_COMMITTER_DATE", "2024-01-01T00:00:00Z"),
-        ("GIT_EDITOR", "true"),
-    ]
-    .map(|(k, v)| (k.to_string(), v.to_string()))
-    .into()
 }
 
 fn files(dir: &Path, at: &str, found: &mut BTreeMap<String, (u32, String)>) {
@@ -129,12 +83,7 @@ fn run(script: &str, sandboxed: bool) -> Seen {
 
 #[test]
 fn everyday_commands_are_the_same_as_on_the_host() {
-    let mut cases: Vec<(String, String)> = Vec::new();
-    for (file, text) in FILES {
-        let table: BTreeMap<String, String> = toml::from_str(text).unwrap();
-        cases.extend(table.into_iter().map(|(name, script)| (format!("{file}/{name}"), script)));
-    }
-    assert!(cases.len() >= 150, "{}", cases.len());
+    let cases = corpus::scripts();
     let next = std::sync::atomic::AtomicUsize::new(0);
     let different = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {

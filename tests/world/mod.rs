@@ -1,6 +1,8 @@
 //! A workspace of its own for each test, and the binary.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod corpus;
+
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

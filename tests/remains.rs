@@ -1,0 +1,57 @@
+//! `sbx exec` does not wait until its sandbox is gone. It goes all the same: no process, cgroup or open pipe is left.
+
+mod world;
+
+use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use world::World;
+
+/// Far longer than it takes on any machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Directories of the cgroups that belong to the process `pid`, wherever cgroups are mounted.
+fn groups(pid: u32) -> Vec<PathBuf> {
+    fn find(dir: &std::path::Path, prefix: &str, depth: usize, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|t| t.is_dir()) {
+                continue;
+            }
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                found.push(entry.path());
+            } else if depth > 0 {
+                find(&entry.path(), prefix, depth - 1, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    find("/sys/fs/cgroup".as_ref(), &format!("sbx-{pid}-"), 8, &mut found);
+    found
+}
+
+/// This file has one test: it waits for every child of the process, and orphans become its children.
+#[test]
+fn nothing_is_left_of_a_one_shot() {
+    set_child_subreaper(Some(getpid())).expect("Linux 3.4");
+    let world = World::new();
+    for script in ["true", "exit 3", "sleep 300 & disown; setsid sleep 300 & echo x > f", "kill -9 $$"] {
+        let mut sbx = world.sbx();
+        let child = sbx.args(["exec", "-c", script]).stdout(std::process::Stdio::piped()).spawn();
+        let child = child.expect("sbx starts");
+        let pid = child.id();
+        // It returns when nobody holds the pipe any more.
+        child.wait_with_output().expect("its output");
+        let deadline = Instant::now() + PATIENCE;
+        // Process 1, and whoever clears up after it.
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Err(rustix::io::Errno::CHILD) => break,
+                Err(e) => panic!("{e}"),
+                Ok(Some(_)) => {}
+                Ok(None) => std::thread::sleep(Duration::from_millis(2)),
+            }
+            assert!(Instant::now() < deadline, "a process is left of: {script}");
+        }
+        assert_eq!(groups(pid), [PathBuf::new(); 0], "of: {script}");
+    }
+}
