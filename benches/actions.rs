@@ -4,7 +4,7 @@
 
 mod paired;
 
-use paired::{Peer, argument, compare, compare_after};
+use paired::{BUBBLEWRAP, Peer, argument, compare, compare_after, has_bubblewrap};
 use sbx::{Action, Policy, Sandbox};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -48,18 +48,12 @@ fn fresh(dir: &Path) -> Vec<Peer> {
             bare(env!("CARGO_BIN_EXE_sbx"), &["exec", "--workspace", place, "--", "bash", "-c", "true"]);
         }),
     ];
-    if is_installed("bwrap") {
-        let args = "--unshare-all --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib \
-            --symlink usr/lib64 /lib64 --ro-bind /etc /etc --proc /proc --dev /dev --tmpfs /tmp bash -c true";
-        let args: Vec<&str> = args.split_whitespace().collect();
+    if has_bubblewrap() {
+        let mut args: Vec<&str> = BUBBLEWRAP.split_whitespace().collect();
+        args.extend(["bash", "-c", "true"]);
         peers.push(Peer::new("bwrap --unshare-all … bash -c true", move || bare("bwrap", &args)));
     }
     peers
-}
-
-fn is_installed(program: &str) -> bool {
-    let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    version.is_ok_and(|s| s.success())
 }
 
 fn bare(program: &str, args: &[&str]) {

@@ -1,5 +1,5 @@
-//! Many sandboxes on one machine: memory of an idle one, actions through the first and the last of many, and actions a
-//! second against bare bash at several concurrencies.
+//! Many sandboxes on one machine: memory of an idle one, actions through the first and the last of many, actions a second
+//! against bare bash at several concurrencies, and new sandboxes a second against bubblewrap.
 //!
 //! `cargo bench --bench scale -- 1000`   (live sandboxes)
 
@@ -20,6 +20,9 @@ fn main() {
     let count: usize = argument(0).and_then(|a| a.parse().ok()).unwrap_or(200);
     let dir = tempfile::tempdir().expect("a workspace");
     throughput(dir.path());
+    if paired::has_bubblewrap() {
+        new_ones(dir.path());
+    }
     live(dir.path(), count);
 }
 
@@ -49,6 +52,34 @@ fn throughput(dir: &Path) {
             r[1]
         });
         println!("{:<30} {bare:>12.0} {ours:>12.0} {:>8.3}", format!("concurrency {workers}"), ours / bare);
+    }
+}
+
+/// A sandbox for each action, and bubblewrap, in turn, three times each.
+fn new_ones(dir: &Path) {
+    println!("\n{:<30} {:>12} {:>12} {:>8}", "new sandboxes a second", "bubblewrap", "sandboxes", "ratio");
+    for workers in [1, 8] {
+        let mut rates = [Vec::new(), Vec::new()];
+        let mut all: Vec<()> = vec![(); workers];
+        for _ in 0..3 {
+            rates[0].push(rate(&mut all, |()| {
+                let mut bwrap = Command::new("bwrap");
+                bwrap.args(paired::BUBBLEWRAP.split_whitespace()).args(["bash", "-c", "true"]);
+                assert!(bwrap.stdin(Stdio::null()).status().is_ok_and(|s| s.success()));
+            }));
+            rates[1].push(rate(&mut all, |()| {
+                assert!(open(dir).run(&Action::bash("true")).is_ok_and(|o| o.success()));
+            }));
+        }
+        let [theirs, ours] = rates.map(|mut r| {
+            r.sort_by(f64::total_cmp);
+            r[1]
+        });
+        println!(
+            "{:<30} {theirs:>12.0} {ours:>12.0} {:>8.3}",
+            format!("new, concurrency {workers}"),
+            ours / theirs
+        );
     }
 }
 

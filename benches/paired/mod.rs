@@ -1,7 +1,10 @@
 //! Peers in turn, A B A B, in one run: what disturbs one disturbs the other. The ratio of medians is the figure; the times
 //! tell of the machine.
 
+#![allow(dead_code, reason = "each bench uses its part")]
+
 use std::any::Any;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Rounds that warm caches and are not counted.
@@ -58,4 +61,14 @@ fn median(times: &[Duration]) -> f64 {
 /// The n-th number or word after the options of cargo's own (`--bench`).
 pub fn argument(n: usize) -> Option<String> {
     std::env::args().skip(1).filter(|a| !a.starts_with("--")).nth(n)
+}
+
+/// Bubblewrap's options for every namespace, and a view of what everyday programs need.
+pub const BUBBLEWRAP: &str = "--unshare-all --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib \
+    --symlink usr/lib64 /lib64 --ro-bind /etc /etc --proc /proc --dev /dev --tmpfs /tmp";
+
+/// Whether bubblewrap is installed.
+pub fn has_bubblewrap() -> bool {
+    let version = Command::new("bwrap").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|s| s.success())
 }

@@ -8,7 +8,7 @@ use crate::linux::sys;
 use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_SCRIPT};
 use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -99,6 +99,7 @@ impl Streams {
             Ok(read)
         };
         let stdin = match &action.stdin {
+            // Opened anew: one description for all sandboxes would let them lock it, and so speak to each other.
             Stdin::Null => {
                 rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, rustix::fs::Mode::empty())
                     .map_err(|e| Error::system("/dev/null", e))?
@@ -239,9 +240,9 @@ fn read_all(slot: &mut Option<OwnedFd>, mut take: impl FnMut(&[u8])) {
     }
 }
 
-fn nonblocking(fd: &OwnedFd) -> std::io::Result<()> {
-    fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
-    Ok(())
+/// For a fresh pipe, which has no other flags.
+fn nonblocking(pipe: &OwnedFd) -> std::io::Result<()> {
+    Ok(fcntl_setfl(pipe, OFlags::NONBLOCK)?)
 }
 
 fn gone(sandbox: &Sandbox) -> Error {

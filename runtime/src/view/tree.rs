@@ -11,15 +11,17 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The library that holds a bash back until its action comes, built by `build.rs` from `ahead/`.
 static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -53,8 +55,8 @@ impl Tree {
     }
 }
 
-/// A view as it was found. In its file a line break follows, and then what it was made from: [`Stamp`]s, which are
-/// looked at later, while the sandbox is built.
+/// A view as it was found. In its file what it was made from follows, a [`Stamp`] a line. They are looked at later, while
+/// the sandbox is built.
 #[derive(Serialize, Deserialize)]
 struct Record {
     version: String,
@@ -79,8 +81,7 @@ pub(crate) struct Doubt {
 impl Doubt {
     /// Looks at all of them. If one has changed, the record is removed.
     pub(crate) fn is_unfounded(&self) -> bool {
-        let stamps = serde_json::from_slice::<Vec<Stamp>>(&self.stamps);
-        let holds = stamps.is_ok_and(|stamps| stamps.iter().all(Stamp::holds));
+        let holds = self.stamps.split(|b| *b == b'\n').filter(|line| !line.is_empty()).all(Stamp::still);
         if !holds {
             let _ = fs::remove_file(&self.record);
         }
@@ -89,7 +90,7 @@ impl Doubt {
 }
 
 /// A file or directory that was looked at, and what it was then.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(PartialEq, Eq, Serialize)]
 struct Stamp {
     path: PathBuf,
     /// Device, inode, size, modification and change time; `None` where there was nothing.
@@ -105,8 +106,23 @@ impl Stamp {
         Stamp { path: path.into(), was }
     }
 
-    fn holds(&self) -> bool {
-        Stamp::of(&self.path).was == self.was
+    /// A line of a record: what it was, a space, and its path.
+    fn line(&self) -> Vec<u8> {
+        let mut line = Stamp::text(self.was).into_bytes();
+        line.push(b' ');
+        line.extend(self.path.as_os_str().as_bytes());
+        line
+    }
+
+    /// Whether the object of a line is what it was.
+    fn still(line: &[u8]) -> bool {
+        let Some(at) = line.iter().position(|b| *b == b' ') else { return false };
+        let (was, path) = (&line[..at], Path::new(OsStr::from_bytes(&line[at + 1..])));
+        Stamp::text(Stamp::of(path).was).as_bytes() == was
+    }
+
+    fn text(was: Option<[i64; 7]>) -> String {
+        was.map_or_else(|| "-".into(), |numbers| numbers.map(|n| format!("{n:x}")).join(","))
     }
 }
 
@@ -180,8 +196,11 @@ fn recorded(path: &Path) -> Option<Prepared> {
 fn write(path: &Path, record: &Record, stamps: &[Stamp]) -> io::Result<()> {
     let mut draft = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;
     let mut text = serde_json::to_vec(record)?;
-    text.push(b'\n');
-    text.extend(serde_json::to_vec(stamps)?);
+    for stamp in stamps {
+        // A path with a line break makes the record one that never holds.
+        text.push(b'\n');
+        text.extend(stamp.line());
+    }
     draft.write_all(&text)?;
     draft.persist(path)?;
     Ok(())
