@@ -38,7 +38,13 @@ fn warm(dir: &Path, script: &'static str) -> Vec<Peer> {
 
 fn fresh(dir: &Path) -> Vec<Peer> {
     let (one, two) = (dir.to_path_buf(), dir.to_path_buf());
-    let mut peers = vec![
+    let mut peers = Vec::new();
+    if has_bubblewrap() {
+        let mut args: Vec<&str> = BUBBLEWRAP.split_whitespace().collect();
+        args.extend(["bash", "-c", "true"]);
+        peers.push(Peer::new("bwrap --unshare-all … bash -c true", move || bare("bwrap", &args)));
+    }
+    peers.extend([
         Peer::new("bare bash -c true", || bare("bash", &["-c", "true"])),
         Peer::new("library: open, run, drop", move || {
             assert!(sandbox(&one).run(&Action::bash("true")).is_ok_and(|o| o.success()));
@@ -47,12 +53,7 @@ fn fresh(dir: &Path) -> Vec<Peer> {
             let place = two.to_str().expect("a temporary directory has a plain name");
             bare(env!("CARGO_BIN_EXE_sbx"), &["exec", "--workspace", place, "--", "bash", "-c", "true"]);
         }),
-    ];
-    if has_bubblewrap() {
-        let mut args: Vec<&str> = BUBBLEWRAP.split_whitespace().collect();
-        args.extend(["bash", "-c", "true"]);
-        peers.push(Peer::new("bwrap --unshare-all … bash -c true", move || bare("bwrap", &args)));
-    }
+    ]);
     peers
 }
 

@@ -117,12 +117,12 @@ fn live(dir: &Path, count: usize) {
         Peer::new("through one sandbox", move || {
             assert!(alone.run(&Action::program(["true"])).is_ok_and(|o| o.success()));
         }),
-        Peer::new(format!("through each of {count} in turn"), move || {
+        Peer::new("through each in turn", move || {
             next = (next + 1) % all.len();
             assert!(all[next].run(&Action::program(["true"])).is_ok_and(|o| o.success()));
         }),
     ];
-    compare("the program `true`", count.min(500), &mut peers);
+    compare(&format!("the program `true`, {count} alive"), count.min(500), &mut peers);
 }
 
 /// Proportional memory of all processes 1 of this program, in KiB.
