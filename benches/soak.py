@@ -47,7 +47,7 @@ def serve():
             body = self.rfile.read(int(self.headers["content-length"]))
             if not self.path.endswith("/chat/completions"):
                 return self.answer({}, 404)
-            turn = body.count(b'"role":"assistant"')
+            turn = sum(body.count(said) for said in (b'"role":"assistant"', b'"role": "assistant"'))
             text = f"THOUGHT: step {turn}.\n\n```bash\n{ACTIONS[min(turn, len(ACTIONS) - 1)]}\n```"
             self.answer({
                 "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
