@@ -95,7 +95,7 @@ impl Hands {
                     }
                     shell.act(&action)
                 }
-                Kind::One(terminal) => terminal.shell().run_for(&script, time),
+                Kind::One(terminal) => terminal.shell().run_for(script.trim(), time),
             };
             seen.map_err(|e| e.to_string())
         })
@@ -132,7 +132,7 @@ impl Hands {
             return Ok(None);
         }
         // From its input, as SWE-ReX asks: the lines are then counted as the model does.
-        let check = format!("bash -n << 'SOUNIQUEEOF'\n{script}\nSOUNIQUEEOF");
+        let check = format!("bash -n << 'SOUNIQUEEOF'\n{}\nSOUNIQUEEOF", script.trim());
         self.lend(move |hand| {
             let seen = match &mut hand.shell {
                 Kind::Each(shell) => shell.act(&Action::bash(&check).time(SYNTAX_TIME).merged()),

@@ -209,7 +209,7 @@ async fn turns(
             rollout: order.number,
             turn,
             command: first
-                .and_then(|c| c.lines().next())
+                .and_then(|c| c.trim_start().lines().next())
                 .unwrap_or_default()
                 .chars()
                 .take(MAX_DETAIL)

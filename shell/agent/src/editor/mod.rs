@@ -115,6 +115,10 @@ pub(crate) trait Files {
     fn write(&mut self, path: &str, text: &str) -> Result<(), String>;
     /// Files and directories up to two levels deep, hidden ones left out, as `find` prints them.
     fn list(&mut self, path: &str) -> Result<String, String>;
+    /// The directory from which a path that is not absolute would lead on.
+    fn cwd(&mut self) -> String {
+        "/".into()
+    }
 }
 
 /// What is at a path.
@@ -146,7 +150,7 @@ impl Editor {
     fn try_run(&mut self, edit: &Edit, files: &mut dyn Files) -> Result<String, String> {
         let (words, path) = (self.words, edit.path.as_str());
         if !path.starts_with('/') {
-            return Err(words.not_absolute(path));
+            return Err(words.not_absolute(path, &files.cwd()));
         }
         let kind = files.kind(path)?;
         match (kind, edit.command.as_str()) {

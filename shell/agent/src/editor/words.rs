@@ -40,10 +40,11 @@ impl Words {
         }
     }
 
-    pub(super) fn not_absolute(self, path: &str) -> String {
+    pub(super) fn not_absolute(self, path: &str, cwd: &str) -> String {
         if self.is_swe_agent() {
+            let cwd = cwd.trim_end_matches('/');
             return format!(
-                "The path {path} is not an absolute path, it should start with `/`. Maybe you meant /{path}?"
+                "The path {path} is not an absolute path, it should start with `/`. Maybe you meant {cwd}/{path}?"
             );
         }
         self.parameter("path", path, "The path should be an absolute path, starting with `/`.")

@@ -44,6 +44,13 @@ impl InSandbox<'_> {
 }
 
 impl Files for InSandbox<'_> {
+    fn cwd(&mut self) -> String {
+        match &mut *self.shell {
+            Shell::One(terminal) => terminal.cwd(),
+            Shell::Each(_) => "/".into(),
+        }
+    }
+
     fn kind(&mut self, path: &str) -> Result<Kind, String> {
         let seen =
             self.look("if [[ -d $1 ]]; then exit 3; elif [[ -e $1 ]]; then exit 4; else exit 5; fi", path)?;

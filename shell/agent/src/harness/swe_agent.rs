@@ -128,7 +128,7 @@ impl Harness for SweAgent {
 
     fn observation(&self, call: &Call, seen: &Observation) -> Message {
         let text = if seen.outcome == Outcome::TimedOut {
-            let values = json!({"command": call.text(), "timeout": self.config.action_seconds});
+            let values = json!({"command": call.text().trim(), "timeout": self.config.action_seconds});
             self.render(&self.config.templates.timeout, values)
         } else {
             let mut text = seen.stdout.text();

@@ -196,15 +196,16 @@ fn bash_blocks(text: &str) -> Vec<&str> {
     BLOCK.captures_iter(text).filter_map(|found| Some(found.get(1)?.as_str())).collect()
 }
 
-/// A command line, which may be one of the tools.
+/// A command line, which may be one of the tools. A script keeps the blanks around it: messages show it so.
 fn of_line(line: &str) -> Call {
+    let script = line;
     let line = line.trim();
     if line == "submit" {
         return Call { act: Act::Submit(String::new()), id: None, tool: "submit".into() };
     }
     match editor_line(line) {
         Some(edit) => Call { act: Act::Edit(edit), id: None, tool: "str_replace_editor".into() },
-        None => Call::script(line),
+        None => Call::script(script),
     }
 }
 
@@ -306,7 +307,10 @@ mod tests {
             match case["action"].as_str() {
                 Some(line) => {
                     assert_eq!(calls.len(), 1, "{case}");
-                    assert_eq!(calls[0].act, of_line(line).act, "{case}");
+                    match &calls[0].act {
+                        Act::Script(script) => assert_eq!(script.trim(), line, "{case}"),
+                        other => assert_eq!(*other, of_line(line).act, "{case}"),
+                    }
                 }
                 None => {
                     assert!(calls.is_empty(), "{case}");
