@@ -42,6 +42,7 @@
 //!         max_total_tokens: None,
 //!         reserve_tokens: None,
 //!         max_turn_tokens: None,
+//!         spending: sbx_agent::Spending::default(),
 //!     };
 //!     Ok::<_, Box<dyn std::error::Error>>(sbx_agent::run(options, &Quiet).await?)
 //! })?;
@@ -68,6 +69,7 @@ mod scripted;
 mod server;
 mod settings;
 mod shard;
+mod spending;
 mod trace;
 mod watch;
 
@@ -79,5 +81,6 @@ pub use run::{Echo, RetryFailed, RunOptions, Summary, run};
 pub use scripted::{Asked, Dialect, Fault, Script, ScriptedServer, Turns};
 pub use server::{Client, Retry, ServerError, ServerOptions, install_tls};
 pub use shard::Shard;
+pub use spending::{Prices, Spending};
 pub use trace::Traces;
 pub use watch::{TurnSeen, Watch};

@@ -6,6 +6,7 @@ use crate::checkout::Checkout;
 use crate::hands::Hands;
 use crate::harness::{Act, Call, Harness, Limits, Submit, UNLIMITED};
 use crate::server::{Ask, Pool, Reply, ServerError, Usage};
+use crate::spending::Spending;
 use crate::trace::RolloutSpan;
 use sbx_records::{ExitStatus, Instance, Message, ObservationCounts, PolicyStamp, Rollout};
 use sbx_runtime::{Observation, Outcome, Policy};
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub model: String,
     pub temperature: f64,
     pub seed: Option<u64>,
+    pub spending: Spending,
     /// Set when running rollouts shall end at their next turn.
     pub stop: AtomicBool,
 }
@@ -161,7 +163,8 @@ async fn turns(
     let mut budget = Budget::new(room.total, limits.reserve_tokens, limits.turn_tokens);
     let sticky = format!("{}/{}", record.instance_id, record.rollout);
     let mut state = State::default();
-    let mut turn = 0;
+    let (mut turn, spending) = (0, shared.spending);
+    let over = spending.time.map(|time| tokio::time::Instant::now() + time);
     while turn < limits.turns {
         if shared.stop.load(Ordering::Relaxed) {
             return End::trouble("the run was stopped", Trouble::Stopped);
@@ -182,8 +185,25 @@ async fn turns(
             return End::new(ExitStatus::Incomplete, room.used());
         };
         ask.max_tokens = (limits.turn_tokens != UNLIMITED).then_some(max_tokens);
+        if let Some(most) = spending.cost.filter(|most| record.cost >= *most) {
+            return End::new(ExitStatus::Incomplete, format!("cost limit of {most} reached"));
+        }
+        let time_is_over = || {
+            let seconds = spending.time.unwrap_or_default().as_secs_f64();
+            End::new(ExitStatus::Incomplete, format!("wall time of {seconds} s used"))
+        };
+        if over.is_some_and(|over| tokio::time::Instant::now() >= over) {
+            return time_is_over();
+        }
         let chat = span.chat(record, ask);
-        let answer = shared.servers.chat(&sticky, &sent, ask).await;
+        let asking = shared.servers.chat(&sticky, &sent, ask);
+        let answer = match over {
+            None => asking.await,
+            Some(over) => match tokio::time::timeout_at(over, asking).await {
+                Ok(answer) => answer,
+                Err(_) => return time_is_over(),
+            },
+        };
         chat.end(&answer);
         let reply = match answer {
             Ok(reply) => reply,
@@ -200,7 +220,7 @@ async fn turns(
             }
         };
         turn += 1;
-        let finish = take(reply, ask, record, &mut budget, harness.keeps_null());
+        let finish = take(reply, ask, record, &mut budget, shared);
         let calls = record.messages.last().map(|reply| harness.calls(reply)).unwrap_or_default();
         let first =
             calls.first().map(|call| if call.text().is_empty() { call.tool.as_str() } else { call.text() });
@@ -307,6 +327,8 @@ struct State {
     submissions: u64,
     /// Actions in a row that timed out.
     timeouts: u64,
+    /// The list that was noted last.
+    note: Option<String>,
 }
 
 impl State {
@@ -410,6 +432,15 @@ async fn act(
             tool.end(None);
             harness.said(call, "", text)
         }
+        Act::Note { list, said } => {
+            tool.end(None);
+            state.note = Some(list.clone());
+            harness.said(call, "", said)
+        }
+        Act::Notes(none) => {
+            tool.end(None);
+            harness.said(call, "", state.note.as_deref().unwrap_or(none))
+        }
         Act::Submit(_) => {
             let patch = match hands.patch().await {
                 Ok(patch) => patch,
@@ -442,9 +473,9 @@ fn take(
     ask: Ask<'_>,
     record: &mut Rollout,
     budget: &mut Budget,
-    keeps_null: bool,
+    shared: &Shared,
 ) -> String {
-    reply.message.without_content &= keeps_null;
+    reply.message.without_content &= shared.harness.keeps_null();
     // Where mini-swe-agent keeps such things; it is never sent.
     let mut extra = serde_json::Map::new();
     extra.extend(ask.seed.map(|seed| ("seed".into(), seed.into())));
@@ -465,6 +496,7 @@ fn take(
     record.prompt_tokens += usage.prompt_tokens;
     record.completion_tokens += usage.completion_tokens;
     record.cached_tokens += usage.cached_tokens;
+    record.cost += shared.spending.prices.of(usage);
     budget.count(usage, &record.messages);
     reply.finish_reason
 }

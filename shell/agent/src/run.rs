@@ -9,6 +9,7 @@ use crate::rollout::{self, Shared};
 use crate::server::{Pool, ServerOptions};
 use crate::settings::Settings;
 use crate::shard::Shard;
+use crate::spending::Spending;
 use crate::{Error, Watch, harness};
 use before::Before;
 use sbx_records::{ExitStatus, Instance, PolicyStamp, write_trajectory};
@@ -59,6 +60,8 @@ pub struct RunOptions {
     pub reserve_tokens: Option<u64>,
     /// Tokens of a reply, if not the harness's limit.
     pub max_turn_tokens: Option<u64>,
+    /// Wall time and money of a rollout; by default any.
+    pub spending: Spending,
 }
 
 /// Whether a model reads its own thinking again, under the key that the server sent it under.
@@ -219,6 +222,7 @@ fn shared(options: &RunOptions, harness: Arc<dyn Harness>) -> Result<Shared, Err
         model: options.server.model.clone(),
         temperature: options.temperature,
         seed: options.seed,
+        spending: options.spending,
         stop: AtomicBool::new(false),
     })
 }
@@ -237,6 +241,8 @@ fn settings(options: &RunOptions, shared: &Shared) -> Settings {
         reserve_tokens: shared.limits.reserve_tokens,
         max_turn_tokens: shared.limits.turn_tokens,
         extra_body: options.server.extra_body.clone(),
+        max_seconds: options.spending.time.map(|time| time.as_secs_f64()),
+        max_cost: options.spending.cost,
     }
 }
 

@@ -23,6 +23,11 @@ pub(crate) struct Settings {
     pub reserve_tokens: u64,
     pub max_turn_tokens: u64,
     pub extra_body: Map<String, Value>,
+    // Runs of before these were there go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<f64>,
 }
 
 impl Settings {

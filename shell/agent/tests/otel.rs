@@ -103,6 +103,7 @@ fn a_collector_gets_rollouts_with_their_requests_and_actions() {
             max_total_tokens: None,
             reserve_tokens: None,
             max_turn_tokens: None,
+            spending: Default::default(),
         };
         sbx_agent::run(options, &Quiet).await.unwrap();
     });

@@ -38,6 +38,9 @@ pub struct Rollout {
     pub completion_tokens: u64,
     /// Prompt tokens that the server had cached, summed over all turns.
     pub cached_tokens: u64,
+    /// What its tokens cost, in the currency of the prices that were given; 0 without any.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub cost: f64,
     /// Whether some token counts are estimates because the server told none.
     pub tokens_estimated: bool,
     /// Requests that were answered.
@@ -65,6 +68,10 @@ pub struct Rollout {
     pub missing: Vec<String>,
     /// Version of sbx.
     pub sbx_version: String,
+}
+
+fn is_nothing(cost: &f64) -> bool {
+    *cost == 0.0
 }
 
 impl Rollout {

@@ -39,7 +39,7 @@ fn trajectory(rollout: &Rollout) -> Value {
             "exit_status": exit_status,
             "submission": rollout.submission,
             "model_stats": {
-                "instance_cost": 0.0,
+                "instance_cost": rollout.cost,
                 "api_calls": rollout.api_calls,
                 "prompt_tokens": rollout.prompt_tokens,
                 "completion_tokens": rollout.completion_tokens,

@@ -10,7 +10,9 @@ use anyhow::{Context, ensure};
 use copies::Copies;
 use progress::Progress;
 use rustix::process::Resource;
-use sbx_agent::{Echo, Retry, RetryFailed, RunOptions, ServerOptions, Shard, Summary, Traces};
+use sbx_agent::{
+    Echo, Prices, Retry, RetryFailed, RunOptions, ServerOptions, Shard, Spending, Summary, Traces,
+};
 use sbx_records::Instance;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,10 +33,11 @@ pub struct Args {
     /// The model's name
     #[arg(long, value_name = "NAME")]
     model: String,
-    /// How the model is prompted and its replies are read: swe-zero, mini (mini-swe-agent v1) or mini2 (v2, tool calls)
+    /// How the model is prompted and its replies are read: swe-zero, mini (mini-swe-agent v1), mini2 (v2), swe-agent, openhands
     #[arg(long, value_name = "NAME", default_value = "swe-zero")]
     harness: String,
-    /// Configuration of the harness; for mini and mini2 one of mini-swe-agent's own YAML files
+    /// Configuration of the harness: for mini, mini2 and swe-agent a YAML file of the original's own; for openhands one with
+    /// version ("0.3", "0.59"), system, task, native_tool_calling or workspace
     #[arg(long, value_name = "FILE")]
     harness_config: Option<PathBuf>,
     /// Rollouts of each instance
@@ -108,7 +111,47 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    spending: SpendingArgs,
+    #[command(flatten)]
     policy: PolicyArgs,
+}
+
+/// [`Spending`] on the command line.
+#[derive(clap::Args)]
+struct SpendingArgs {
+    /// Wall time of a rollout, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    max_time: Option<f64>,
+    /// Money of a rollout; it needs prices
+    #[arg(long, value_name = "COST", requires = "price_output")]
+    max_cost: Option<f64>,
+    /// Price of a million prompt tokens
+    #[arg(long, value_name = "PRICE", default_value_t = 0.0, hide_default_value = true)]
+    price_input: f64,
+    /// Price of a million prompt tokens that the server had cached [default: as of others]
+    #[arg(long, value_name = "PRICE")]
+    price_cached: Option<f64>,
+    /// Price of a million tokens of replies
+    #[arg(long, value_name = "PRICE")]
+    price_output: Option<f64>,
+}
+
+impl SpendingArgs {
+    fn resolve(&self) -> anyhow::Result<Spending> {
+        let given =
+            [self.max_time, self.max_cost, Some(self.price_input), self.price_cached, self.price_output];
+        let is_fit = given.into_iter().flatten().all(|n| (0.0..1e9).contains(&n));
+        ensure!(is_fit, "--max-time, --max-cost, --price-…: expected numbers from 0 to 1,000,000,000");
+        Ok(Spending {
+            time: self.max_time.map(Duration::from_secs_f64),
+            cost: self.max_cost,
+            prices: Prices {
+                input: self.price_input,
+                cached: self.price_cached,
+                output: self.price_output.unwrap_or(0.0),
+            },
+        })
+    }
 }
 
 /// [`Echo`] on the command line.
@@ -169,6 +212,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         max_total_tokens: args.max_total_tokens,
         reserve_tokens: args.reserve_tokens,
         max_turn_tokens: args.max_turn_tokens,
+        spending: args.spending.resolve()?,
     };
     for kind in ["checkouts", "archives"] {
         // A cache that cannot be cut back is no reason not to run.

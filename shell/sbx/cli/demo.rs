@@ -66,6 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         max_total_tokens: None,
         reserve_tokens: None,
         max_turn_tokens: None,
+        spending: Default::default(),
     };
     roll_out(&runtime, options, false, false, None)
 }

@@ -121,6 +121,15 @@ pub enum Act {
     Edit(Edit),
     /// Something that only the harness answers, with this.
     Say(String),
+    /// A list that the rollout remembers, and what the model reads of that.
+    Note {
+        /// The list.
+        list: String,
+        /// What the model reads.
+        said: String,
+    },
+    /// The list that was remembered last, or these words when there is none.
+    Notes(String),
     /// The work is done, with these words.
     Submit(String),
 }

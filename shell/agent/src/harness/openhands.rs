@@ -1,7 +1,9 @@
 //! OpenHands' CodeAct agent: a terminal on which a command may go on running, a file editor, `think`, `task_tracker` and
 //! `finish`, with tool calls or, for models without them, in the text.
 //!
-//! The system prompt, the tools and the task's frame are those of its recorded evaluations (0.3x, MIT licence).
+//! The system prompt, the tools and the task's frame are those of its recorded evaluations (0.3x, MIT licence), or with
+//! `version: "0.59"` in a configuration those of the last release of its first generation, in its plan mode (0.59,
+//! `openhands/agenthub/codeact_agent`, `evaluation/benchmarks/swe_bench/prompts/swe_default.j2`).
 
 mod convert;
 
@@ -15,9 +17,23 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-const SYSTEM: &str = include_str!("openhands/system.txt");
-const TASK: &str = include_str!("openhands/task.j2");
-const TOOLS: &str = include_str!("openhands/tools.json");
+/// What of a version is data: the system prompt, the task's frame, the tools.
+struct Words {
+    system: &'static str,
+    task: &'static str,
+    tools: &'static str,
+}
+
+const RECORDED: Words = Words {
+    system: include_str!("openhands/system.txt"),
+    task: include_str!("openhands/task.j2"),
+    tools: include_str!("openhands/tools.json"),
+};
+const LAST: Words = Words {
+    system: include_str!("openhands/system-0.59.txt"),
+    task: include_str!("openhands/task-0.59.j2"),
+    tools: include_str!("openhands/tools-0.59.json"),
+};
 /// Steps of its evaluations.
 const STEPS: u64 = 100;
 /// Characters of an observation; of a longer one the middle is left out.
@@ -33,6 +49,8 @@ const GIVE_UP: &str = "If you want to give up, use the \"finish\" tool to finish
 #[derive(Debug)]
 pub(super) struct OpenHands {
     config: Config,
+    system: String,
+    task: String,
     tools: Value,
 }
 
@@ -40,10 +58,12 @@ pub(super) struct OpenHands {
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    /// The system prompt.
-    system: String,
-    /// The first message: a Jinja template of `instance`, `workspace` and `workspace_dir_name`.
-    task: String,
+    /// Whose words: `0.3` or `0.59`.
+    version: String,
+    /// The system prompt; the version's by default.
+    system: Option<String>,
+    /// The first message: a Jinja template of `instance`, `workspace` and `workspace_dir_name`; the version's by default.
+    task: Option<String>,
     /// Whether the server reads tool calls itself; else they are in the text.
     native_tool_calling: bool,
     /// Where the checkout is.
@@ -53,8 +73,9 @@ struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
-            system: SYSTEM.into(),
-            task: TASK.into(),
+            version: "0.3".into(),
+            system: None,
+            task: None,
             native_tool_calling: true,
             workspace: "/workspace/repo".into(),
         }
@@ -76,8 +97,15 @@ impl OpenHands {
                 config.workspace
             ));
         }
-        let tools = serde_json::from_str(TOOLS).map_err(|e| format!("tools.json: {e}"))?;
-        let harness = OpenHands { config, tools };
+        let words = match config.version.as_str() {
+            "0.3" => RECORDED,
+            "0.59" => LAST,
+            other => return Err(format!("{origin}: version: expected \"0.3\" or \"0.59\", found {other:?}")),
+        };
+        let tools = serde_json::from_str(words.tools).map_err(|e| format!("tools.json: {e}"))?;
+        let system = config.system.clone().unwrap_or_else(|| words.system.into());
+        let task = config.task.clone().unwrap_or_else(|| words.task.into());
+        let harness = OpenHands { config, system, task, tools };
         harness
             .task(&json!({"problem_statement": "", "base_commit": "", "language": ""}))
             .map_err(|e| format!("{origin}: task: {e:#}"))?;
@@ -88,8 +116,7 @@ impl OpenHands {
         let place = &self.config.workspace;
         let name = place.rsplit('/').next().unwrap_or(place);
         let values = json!({"instance": instance, "workspace": place, "workspace_dir_name": name});
-        Environment::new()
-            .render_str(&self.config.task, minijinja::Value::from(minijinja::value::Serde(&values)))
+        Environment::new().render_str(&self.task, minijinja::Value::from(minijinja::value::Serde(&values)))
     }
 
     fn read(&self, reply: &Message) -> Result<Vec<Call>, Fault> {
@@ -116,7 +143,7 @@ impl OpenHands {
                 Act::Edit(Edit::parse(&Value::Object(arguments.clone())).map_err(Fault::Arguments)?)
             }
             "think" => Act::Say("Your thought has been logged.".into()),
-            "task_tracker" => Act::Say(tracked(arguments)?),
+            "task_tracker" => tracked(arguments)?,
             "finish" => Act::Submit(text(arguments, "message")?.unwrap_or_default()),
             other => {
                 let names: Vec<&str> = self
@@ -167,7 +194,7 @@ impl Harness for OpenHands {
         let mut values = json!(instance);
         values["language"] = instance.language.as_ref().map_or(String::new(), |l| format!("{l} ")).into();
         let task = self.task(&values).unwrap_or_else(|e| format!("the template failed: {e:#}"));
-        let mut system = self.config.system.clone();
+        let mut system = self.system.clone();
         if !self.config.native_tool_calling {
             system.push_str(&convert::manual(&self.tools));
         }
@@ -268,20 +295,60 @@ fn seconds(arguments: &Map<String, Value>, key: &str) -> Result<Option<Duration>
     })
 }
 
-/// The answer of the task tracker: the list itself is in the conversation.
-fn tracked(arguments: &Map<String, Value>) -> Result<String, Fault> {
+/// What the task tracker does: it writes a list, or shows the last one.
+fn tracked(arguments: &Map<String, Value>) -> Result<Act, Fault> {
+    let fault = |why: String| Err(Fault::Arguments(why));
     match arguments.get("command").and_then(Value::as_str) {
         Some("plan") => {
-            let tasks = arguments.get("task_list").and_then(Value::as_array).ok_or_else(|| {
-                Fault::Arguments(
-                    "Missing required argument \"task_list\" for \"plan\" command in tool call task_tracker"
-                        .into(),
-                )
-            })?;
-            Ok(format!("Task list has been updated with {} items.", tasks.len()))
+            let tasks = match arguments.get("task_list") {
+                Some(Value::Array(tasks)) => tasks,
+                Some(other) => {
+                    let why = "Invalid format for \"task_list\". Expected a list but got";
+                    return fault(format!("{why} {}.", python_type(other)));
+                }
+                None => {
+                    let why = "Missing required argument \"task_list\" for \"plan\" command in tool call task_tracker";
+                    return fault(why.into());
+                }
+            };
+            let mut list = String::from("# Task List\n\n");
+            for (at, task) in tasks.iter().enumerate() {
+                let Value::Object(task) = task else {
+                    return fault(format!(
+                        "Unexpected task format in task_list: {}. Each task shoud be a dictionary.",
+                        python_type(task)
+                    ));
+                };
+                let text = |key: &str| task.get(key).and_then(Value::as_str);
+                let icon = match text("status") {
+                    Some("in_progress") => "🔄",
+                    Some("done") => "✅",
+                    _ => "⏳",
+                };
+                let (title, notes) = (text("title").unwrap_or("Untitled task"), text("notes").unwrap_or(""));
+                list.push_str(&format!("{}. {icon} {title}\n{notes}\n", at + 1));
+            }
+            let said = format!(
+                "Task list has been updated with {} items. Stored in session directory: sessions/TASKS.md",
+                tasks.len()
+            );
+            Ok(Act::Note { list, said })
         }
-        Some("view") => Ok("The list is what the last `plan` wrote.".into()),
-        _ => Err(Fault::Arguments("Missing required argument \"command\" in tool call task_tracker".into())),
+        Some("view") => Ok(Act::Notes("No task list found. Use the \"plan\" command to create one.".into())),
+        _ => fault("Missing required argument \"command\" in tool call task_tracker".into()),
+    }
+}
+
+/// What Python calls the type of a value.
+fn python_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<class 'NoneType'>",
+        Value::Bool(_) => "<class 'bool'>",
+        Value::Number(n) if n.is_f64() => "<class 'float'>",
+        Value::Number(_) => "<class 'int'>",
+        Value::String(_) => "<class 'str'>",
+        Value::Array(_) => "<class 'list'>",
+        Value::Object(_) => "<class 'dict'>",
     }
 }
 

@@ -94,6 +94,7 @@ impl World {
             max_total_tokens: None,
             reserve_tokens: None,
             max_turn_tokens: None,
+            spending: Spending::default(),
         }
     }
 
@@ -259,6 +260,36 @@ async fn limits_end_a_rollout_as_incomplete_and_its_patch_is_kept() {
     options.max_turns = Some(3);
     run(options, &Ears::default()).await.unwrap();
     assert_eq!(world.journal()[0].exit_status_detail, "turn limit of 3 reached");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_and_money_end_a_rollout_as_incomplete() {
+    let world = World::new();
+    let more = ["echo more >> file.txt"];
+    let server = ScriptedServer::start(script(&more)).await.unwrap();
+    let mut options = world.options(server.base_url(), 1);
+    // Prompts are free, so that the sum is that of the replies.
+    options.spending.prices = crate::Prices { output: 1e6, ..Default::default() };
+    options.spending.cost = Some(30.0);
+    run(options, &Ears::default()).await.unwrap();
+    let rollout = &world.journal()[0];
+    assert_eq!(rollout.exit_status_detail, "cost limit of 30 reached");
+    assert_eq!(rollout.cost, rollout.completion_tokens as f64);
+    let last = rollout.completion_tokens / rollout.n_turns;
+    assert!(rollout.cost >= 30.0 && rollout.cost < 30.0 + last as f64, "{}", rollout.cost);
+
+    let world = World::new();
+    // The second request is never answered.
+    let hang = |asked: Asked| (asked.turn > 0).then(|| Fault::Slow(Duration::from_secs(600)));
+    let server = ScriptedServer::start_with(script(&more), hang).await.unwrap();
+    let mut options = world.options(server.base_url(), 1);
+    options.server.timeout = Duration::from_secs(600);
+    options.spending.time = Some(Duration::from_secs(3));
+    run(options, &Ears::default()).await.unwrap();
+    let rollout = &world.journal()[0];
+    let end = (rollout.exit_status, rollout.exit_status_detail.as_str());
+    assert_eq!(end, (ExitStatus::Incomplete, "wall time of 3 s used"));
+    assert!(rollout.n_turns <= 1, "{}", rollout.n_turns);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,3 +116,44 @@ fn a_mistake_in_a_configuration_names_the_key() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn a_task_list_is_kept_as_the_originals_file() {
+    let harness = default();
+    let list = json!([{"id": "1", "title": "Look", "status": "done", "notes": "all of it"}, {"title": "Fix", "status": "in_progress"}, {}]);
+    let Act::Note { list, said } =
+        call(&harness, "task_tracker", json!({"command": "plan", "task_list": list})).unwrap().act
+    else {
+        panic!("a note")
+    };
+    assert_eq!(list, "# Task List\n\n1. ✅ Look\nall of it\n2. 🔄 Fix\n\n3. ⏳ Untitled task\n\n");
+    assert!(said.starts_with("Task list has been updated with 3 items."));
+    for (arguments, words) in [
+        (json!({"command": "plan", "task_list": {}}), "Expected a list but got <class 'dict'>."),
+        (json!({"command": "plan", "task_list": ["x"]}), "task_list: <class 'str'>. Each task shoud be"),
+        (json!({"command": "plan"}), "Missing required argument \"task_list\""),
+    ] {
+        let Err(Fault::Arguments(why)) = call(&harness, "task_tracker", arguments) else { panic!("a fault") };
+        assert!(why.contains(words), "{why}");
+    }
+}
+
+#[test]
+fn the_last_release_has_words_and_tools_of_its_own() {
+    let harness = OpenHands::new(Some(("version: \"0.59\"", "c.yaml"))).unwrap();
+    let tools = harness.tools.as_array().unwrap();
+    let bash = &tools[0]["function"];
+    assert_eq!(bash["parameters"]["required"], json!(["command", "security_risk"]));
+    assert_eq!(tools[3]["function"]["name"], "task_tracker");
+    assert!(
+        harness.system.contains("<TASK_TRACKING_PERSISTENCE>")
+            && harness.system.contains("<SECURITY_RISK_ASSESSMENT>")
+    );
+    let instance = json!({"problem_statement": "It fails.", "base_commit": "abc", "language": "Python"});
+    let task = harness.task(&instance).unwrap();
+    assert!(task.contains("FINAL REVIEW") && task.contains("It fails.") && task.contains("abc"), "{task}");
+    let input = call(&harness, "execute_bash", json!({"command": "ls", "security_risk": "LOW"})).unwrap();
+    assert!(matches!(input.act, Act::Type(_)));
+    let error = OpenHands::new(Some(("version: 1", "c.yaml"))).unwrap_err();
+    assert!(error.contains("c.yaml: version"), "{error}");
+}
