@@ -48,6 +48,12 @@ def mini(url, repository, out, rollouts, concurrency):
     print(json.dumps({"seconds": time.time() - started, "calls": sorted(calls)}))
 
 
+def spent(pid):
+    """Processor time of a process so far, in seconds."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def median(values):
     return sorted(values)[len(values) // 2]
 
@@ -73,7 +79,7 @@ def main():
     ours, theirs = [], []
     try:
         for n in range(args.rounds):
-            started = time.time()
+            started, before = time.time(), spent(server.pid)
             subprocess.run(
                 [args.sbx.absolute(), "agent", "--tasks", dir / "tasks.jsonl", "--repos", dir / "repos", "--cache", dir / "cache",
                  "--base-url", url, "--model", "instant", "--rollouts", str(args.rollouts), "--max-total-tokens", "1000000",
@@ -81,6 +87,7 @@ def main():
                 check=True, capture_output=True,
             )
             ours.append((time.time() - started) / args.rollouts)
+            model = (spent(server.pid) - before) / args.rollouts
             out = dir / f"mini-{n}"
             out.mkdir()
             said = subprocess.run(
@@ -90,7 +97,8 @@ def main():
             result = json.loads(said.stdout.strip().splitlines()[-1])
             assert result["calls"] == [len(soak.ACTIONS)], result
             theirs.append(result["seconds"] / args.peer_rollouts)
-            print(f"round {n}: sbx {ours[-1] * 1e3:.1f} ms a rollout, mini-swe-agent with bubblewrap {theirs[-1] * 1e3:.1f} ms", flush=True)
+            print(f"round {n}: sbx {ours[-1] * 1e3:.1f} ms a rollout, mini-swe-agent with bubblewrap {theirs[-1] * 1e3:.1f} ms; "
+                  f"the model itself takes {model * 1e3:.1f} ms of one processor", flush=True)
         ratios = [a / b for a, b in zip(ours, theirs)]
         print(f"median {median(ours) * 1e3:.1f} ms, {median(theirs) * 1e3:.1f} ms, ratio {median(ratios):.3f}")
     finally:
