@@ -5,7 +5,7 @@
 
 use crate::{Error, Limits};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -230,11 +230,14 @@ fn sweep(parent: &Path) {
     if !SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(parent.into()) {
         return;
     }
+    // An owner may have a thousand: each is asked for once.
+    let mut alive = BTreeMap::new();
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner =
             name.to_str().and_then(|n| n.strip_prefix("sbx-")?.split('-').next()?.parse::<u32>().ok());
-        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+        let Some(pid) = owner else { continue };
+        if !*alive.entry(pid).or_insert_with(|| Path::new(&format!("/proc/{pid}")).exists()) {
             let _ = fs::remove_dir(entry.path());
         }
     }
