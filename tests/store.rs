@@ -1,5 +1,7 @@
 //! Runs whose folder is a store: goes on where the store's journal ends, on a machine that has nothing of it.
 
+#![cfg(feature = "object-store")]
+
 mod world;
 
 use sbx_agent::{Script, ScriptedServer};
