@@ -1,0 +1,139 @@
+//! The imports of the module.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::wasi::ffi::OsStrExt;
+use std::os::wasi::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+#[link(wasm_import_module = "sbx")]
+unsafe extern "C" {
+    #[link_name = "spawn"]
+    fn sbx_spawn(argv: *const u8, length: u32, input: u32, output: u32, error: u32) -> i32;
+    #[link_name = "pipe"]
+    fn sbx_pipe(descriptors: *mut u32) -> i32;
+    #[link_name = "chmod"]
+    fn sbx_chmod(path: *const u8, length: u32, mode: u32, follow: u32) -> i32;
+    #[link_name = "mode"]
+    fn sbx_mode(path: *const u8, length: u32, follow: u32) -> i32;
+}
+
+unsafe extern "C" {
+    fn symlink(target: *const core::ffi::c_char, link: *const core::ffi::c_char) -> i32;
+}
+
+/// What is known of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    pub device: u64,
+    pub inode: u64,
+    pub links: u64,
+    pub size: u64,
+    pub modified: SystemTime,
+    pub accessed: SystemTime,
+    pub changed: SystemTime,
+    pub mode: u32,
+    pub user: u32,
+    pub group: u32,
+    pub blocks: u64,
+}
+
+pub fn bytes_of(path: &OsStr) -> &[u8] {
+    path.as_bytes()
+}
+
+pub fn path_of(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+pub fn stat(path: &Path, follow: bool) -> io::Result<Stat> {
+    let meta = if follow { std::fs::metadata(path)? } else { std::fs::symlink_metadata(path)? };
+    let kind = if meta.is_dir() {
+        0o040_000
+    } else if meta.file_type().is_symlink() {
+        0o120_000
+    } else if meta.is_file() {
+        0o100_000
+    } else {
+        0o020_000
+    };
+    let bits = if kind == 0o120_000 { 0o777 } else { mode(path, follow)? };
+    Ok(Stat {
+        device: meta.dev(),
+        inode: meta.ino(),
+        links: meta.nlink(),
+        size: meta.len(),
+        modified: meta.modified()?,
+        accessed: meta.accessed().or_else(|_| meta.modified())?,
+        changed: meta.created().or_else(|_| meta.modified())?,
+        mode: kind | bits,
+        user: number("SBX_UID"),
+        group: number("SBX_GID"),
+        blocks: meta.len().div_ceil(4096) * 8,
+    })
+}
+
+fn number(name: &str) -> u32 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
+pub fn spawn(argv: &[Vec<u8>], stdio: [u32; 3]) -> Option<i32> {
+    let mut words = Vec::new();
+    for word in argv {
+        words.extend_from_slice(word);
+        words.push(0);
+    }
+    // SAFETY: the host reads `length` bytes at the pointer during the call.
+    let status = unsafe { sbx_spawn(words.as_ptr(), words.len() as u32, stdio[0], stdio[1], stdio[2]) };
+    (status >= 0).then_some(status)
+}
+
+/// The number of an open file.
+pub fn descriptor(file: &std::fs::File) -> u32 {
+    use std::os::wasi::io::AsRawFd;
+    file.as_raw_fd() as u32
+}
+
+pub fn pipe() -> io::Result<(u32, u32)> {
+    let mut ends = [0u32; 2];
+    // SAFETY: the host writes two numbers at the pointer during the call.
+    let errno = unsafe { sbx_pipe(ends.as_mut_ptr()) };
+    if errno == 0 { Ok((ends[0], ends[1])) } else { Err(io::Error::from_raw_os_error(errno)) }
+}
+
+pub fn file(descriptor: u32) -> std::fs::File {
+    use std::os::wasi::io::FromRawFd;
+    // SAFETY: the caller owns the descriptor, which the host made for it.
+    unsafe { std::fs::File::from_raw_fd(descriptor as _) }
+}
+
+pub fn mode(path: &Path, follow: bool) -> io::Result<u32> {
+    let bytes = absolute(path)?;
+    // SAFETY: the host reads the path's bytes during the call.
+    let mode = unsafe { sbx_mode(bytes.as_ptr(), bytes.len() as u32, u32::from(follow)) };
+    if mode < 0 { Err(io::Error::from_raw_os_error(-mode)) } else { Ok(mode as u32 & 0o7777) }
+}
+
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let bytes = absolute(path)?;
+    // SAFETY: the host reads the path's bytes during the call.
+    let errno = unsafe { sbx_chmod(bytes.as_ptr(), bytes.len() as u32, mode, 1) };
+    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
+}
+
+// The host knows the directory that the command started in, not where it went since.
+fn absolute(path: &Path) -> io::Result<Vec<u8>> {
+    let path = if path.is_absolute() { path.to_owned() } else { std::env::current_dir()?.join(path) };
+    Ok(path.as_os_str().as_bytes().to_vec())
+}
+
+pub fn symlink_impl(target: &Path, link: &Path) -> io::Result<()> {
+    let target = CString::new(target.as_os_str().as_bytes())?;
+    let link = CString::new(link.as_os_str().as_bytes())?;
+    // SAFETY: both are terminated strings that live through the call.
+    let result = unsafe { symlink(target.as_ptr(), link.as_ptr()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
