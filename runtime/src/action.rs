@@ -1,5 +1,6 @@
 //! One thing to do: a bash script or a program, with its stdin and limits.
 
+use crate::policy::is_dangerous;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -126,6 +127,44 @@ impl Action {
     pub fn time(mut self, time: Duration) -> Action {
         self.time = Some(time);
         self
+    }
+
+    /// What it reads.
+    pub fn input(&self) -> &Stdin {
+        &self.stdin
+    }
+
+    /// The caller's descriptors that its stdout and stderr go to, if any.
+    pub fn outputs(&self) -> Option<(&OwnedFd, &OwnedFd)> {
+        Some((self.stdout.as_ref()?, self.stderr.as_ref()?))
+    }
+
+    /// Whether stderr goes into stdout.
+    pub fn is_merged(&self) -> bool {
+        self.merged
+    }
+
+    /// Its directory, if it is not the workspace.
+    pub fn directory(&self) -> Option<&OsStr> {
+        self.cwd.as_deref()
+    }
+
+    /// Its own wall time, if it has one.
+    pub fn own_time(&self) -> Option<Duration> {
+        self.time
+    }
+
+    /// Its environment: `base` with its own variables over it, but for those that make a loader or a shell run something.
+    pub fn environment(&self, base: &BTreeMap<String, String>) -> BTreeMap<OsString, OsString> {
+        let mut env: BTreeMap<OsString, OsString> = base.iter().map(|(k, v)| (k.into(), v.into())).collect();
+        for (key, value) in &self.env {
+            let bytes = key.as_bytes();
+            let safe = !bytes.is_empty() && !bytes.contains(&b'=') && !key.to_str().is_none_or(is_dangerous);
+            if safe {
+                env.insert(key.clone(), value.clone());
+            }
+        }
+        env
     }
 
     /// The script, when it is one.

@@ -23,7 +23,7 @@ pub fn cache_dir() -> Option<PathBuf> {
 ///
 /// # Errors
 /// It cannot be made, or it is another user's, or others may write in it.
-pub(crate) fn private(name: &str) -> io::Result<PathBuf> {
+pub fn private(name: &str) -> io::Result<PathBuf> {
     let top = cache_dir().ok_or_else(|| io::Error::other("neither XDG_CACHE_HOME nor HOME is set"))?;
     let dir = top.join(name);
     DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;

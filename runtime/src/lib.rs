@@ -20,7 +20,7 @@ pub mod changes;
 mod command;
 mod error;
 mod host;
-#[expect(unsafe_code, reason = "the only place: see linux/sys.rs and linux/enter.rs")]
+#[expect(unsafe_code, reason = "the only place: see the modules that linux/mod.rs names")]
 mod linux;
 mod observation;
 mod plan;
@@ -39,9 +39,10 @@ pub use command::Command;
 pub use error::Error;
 pub use host::Host;
 pub use linux::cgroup::Cgroups;
+pub use linux::thread;
 pub use observation::{Denied, Observation, Outcome, Output, Stream};
-pub use plan::{Plan, Step};
-pub use policy::{Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
+pub use plan::{Plan, Step, environment, etc_files};
+pub use policy::{Backend, Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
 pub use quantity::{ByteSize, format_duration, parse_duration};
 pub use sandbox::Sandbox;
 pub use session::{FileError, Session, Waited};

@@ -52,8 +52,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// Keeps at most `limit` bytes.
-    pub(crate) fn with_limit(limit: u64) -> Output {
+    /// Keeps at most `limit` bytes: half from the head, half from the tail.
+    pub fn with_limit(limit: u64) -> Output {
         let half = usize::try_from(limit / 2).unwrap_or(usize::MAX).max(1);
         Output { half, ..Output::default() }
     }
@@ -64,7 +64,8 @@ impl Output {
         Output { total: head.len() as u64, half: head.len(), head, tail: std::collections::VecDeque::new() }
     }
 
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// Adds what was written.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         let room = self.half - self.head.len().min(self.half);
         let (head, rest) = bytes.split_at(room.min(bytes.len()));

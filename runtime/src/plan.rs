@@ -75,7 +75,7 @@ impl Plan {
     }
 }
 
-fn check_place(at: &Path, lower: &Path) -> Result<(), Error> {
+pub(crate) fn check_place(at: &Path, lower: &Path) -> Result<(), Error> {
     let fault = |why: &str| Err(Error::Workspace { path: at.display().to_string(), why: why.into() });
     if !at.is_absolute() || at.components().any(|c| c.as_os_str() == "..") {
         return fault("expected an absolute path without \"..\"");
@@ -127,7 +127,8 @@ fn walls(policy: &Policy, host: &Host) -> (Vec<String>, Vec<String>) {
     (enforced, missing)
 }
 
-fn environment(policy: &Policy, workspace: &Path) -> BTreeMap<String, String> {
+/// The environment of every action under a policy, with the workspace at this place.
+pub fn environment(policy: &Policy, workspace: &Path) -> BTreeMap<String, String> {
     let mut env: BTreeMap<String, String> = [
         ("PATH", PATH),
         ("HOME", "/home/agent"),
@@ -178,8 +179,8 @@ const GITCONFIG: &str = "\
 \tdetachedHead = false
 ";
 
-/// The files of `/etc` that are the sandbox's own.
-pub(crate) fn etc_files() -> [(&'static str, String); 5] {
+/// The files of `/etc` that are the sandbox's own: path and content.
+pub fn etc_files() -> [(&'static str, String); 5] {
     [
         (
             "/etc/passwd",

@@ -13,7 +13,8 @@ use crate::policy::Network;
 use crate::proxy::Proxy;
 use crate::view::{Doubt, Prepared};
 use crate::{
-    Action, Changes, Command, Error, Host, Observation, Plan, Policy, Stream, Timings, View, Workspace,
+    Action, Backend, Changes, Command, Error, Host, Observation, Plan, Policy, Stream, Timings, View,
+    Workspace,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::collections::HashMap;
@@ -182,7 +183,7 @@ struct Planned {
 impl Begun {
     fn begin(workspace: Workspace) -> Result<Begun, Error> {
         let mut timings = Timings::start();
-        let workspace = canonical(workspace)?;
+        let workspace = workspace.resolved()?;
         let host = Host::known().for_workspace(&workspace);
         timings.end("look at the host");
         Ok(Begun { host, workspace, timings })
@@ -200,6 +201,12 @@ impl Begun {
     }
 
     fn plan(&self, policy: &Policy) -> Result<Planned, Error> {
+        if policy.backend != Backend::Native {
+            let (name, backend) = (&policy.name, policy.backend.name());
+            return Err(Error::Policy(format!(
+                "{name}: backend: a native sandbox does not hold what {backend:?} promises; open it through `Shell`"
+            )));
+        }
         let looked = view_of(policy, &self.workspace.lower);
         let mut view = looked.view.clone();
         if view.tree.as_ref().is_some_and(|tree| !self.host.may_reach(&tree.root)) {
@@ -260,19 +267,6 @@ impl Begun {
             _proxy: proxy,
         })
     }
-}
-
-/// Resolves the workspace's paths, so that no link on the way decides later what is mounted.
-pub(crate) fn canonical(workspace: Workspace) -> Result<Workspace, Error> {
-    let resolve = |path: &PathBuf| {
-        let fault = |why: String| Error::Workspace { path: path.display().to_string(), why };
-        let real = std::fs::canonicalize(path).map_err(|e| fault(e.to_string()))?;
-        if real.is_dir() { Ok(real) } else { Err(fault("expected a directory".into())) }
-    };
-    let lower = resolve(&workspace.lower)?;
-    let objects = workspace.objects.as_ref().map(resolve).transpose()?;
-    let at = workspace.at.or_else(|| Some(lower.clone()));
-    Ok(Workspace { lower, at, objects })
 }
 
 /// A view that was looked up.

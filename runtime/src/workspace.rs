@@ -1,5 +1,6 @@
 //! The directory that an agent works in: an untouched lower directory, seen through an overlay.
 
+use crate::Error;
 use std::path::{Path, PathBuf};
 
 /// A directory of the host, where it appears in the sandbox, and what comes with it. It is never written: changes go to
@@ -29,6 +30,45 @@ impl Workspace {
     pub fn at(mut self, at: impl AsRef<Path>) -> Workspace {
         self.at = Some(at.as_ref().into());
         self
+    }
+
+    /// The directory of the host.
+    pub fn lower(&self) -> &Path {
+        &self.lower
+    }
+
+    /// Where it appears in the sandbox.
+    pub fn place(&self) -> &Path {
+        self.at.as_deref().unwrap_or(&self.lower)
+    }
+
+    /// The git object directory of the host, if there is one.
+    pub fn objects_dir(&self) -> Option<&Path> {
+        self.objects.as_deref()
+    }
+
+    /// Checks that its place in the sandbox is none of the system's.
+    ///
+    /// # Errors
+    /// It is, or it is no absolute path.
+    pub fn check_place(&self) -> Result<(), Error> {
+        crate::plan::check_place(self.place(), &self.lower)
+    }
+
+    /// Resolves the paths of the host, so that no link on the way decides later what is opened.
+    ///
+    /// # Errors
+    /// One of them is not a directory, or cannot be reached.
+    pub fn resolved(self) -> Result<Workspace, Error> {
+        let resolve = |path: &PathBuf| {
+            let fault = |why: String| Error::Workspace { path: path.display().to_string(), why };
+            let real = std::fs::canonicalize(path).map_err(|e| fault(e.to_string()))?;
+            if real.is_dir() { Ok(real) } else { Err(fault("expected a directory".into())) }
+        };
+        let lower = resolve(&self.lower)?;
+        let objects = self.objects.as_ref().map(resolve).transpose()?;
+        let at = self.at.or_else(|| Some(lower.clone()));
+        Ok(Workspace { lower, at, objects })
     }
 
     /// A git object directory that appears read-only at [`OBJECTS`], shared by all rollouts of a commit.

@@ -20,28 +20,57 @@ pub(super) enum Side {
     Link,
 }
 
+/// Contents of an upper layer that is no directory of the host.
+pub trait Contents: std::fmt::Debug + Send + Sync {
+    /// The content of a regular file, in a file of its own.
+    ///
+    /// # Errors
+    /// It cannot be read, or there is none of this path.
+    fn file(&self, path: &[u8]) -> io::Result<File>;
+
+    /// What a symbolic link holds.
+    ///
+    /// # Errors
+    /// There is none of this path.
+    fn link(&self, path: &[u8]) -> io::Result<Vec<u8>>;
+}
+
 /// The upper or the lower directory.
 #[derive(Debug)]
 pub(super) struct Layer {
-    top: OwnedFd,
+    top: Top,
     owned: bool,
+}
+
+#[derive(Debug)]
+enum Top {
+    Directory(OwnedFd),
+    Held(Box<dyn Contents>),
 }
 
 impl Layer {
     /// The upper directory. It is ours: rights that the agent took from itself (`chmod 000`) are given back.
     pub(super) fn upper(top: OwnedFd) -> Layer {
-        Layer { top, owned: true }
+        Layer { top: Top::Directory(top), owned: true }
+    }
+
+    /// An upper layer that is held elsewhere; its paths are known already.
+    pub(super) fn held(contents: Box<dyn Contents>) -> Layer {
+        Layer { top: Top::Held(contents), owned: true }
     }
 
     /// The lower directory. Nothing in it is ever changed, its modes neither.
     pub(super) fn lower(path: &Path) -> io::Result<Layer> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Layer { top: openat(CWD, path, flags, Mode::empty())?, owned: false })
+        Ok(Layer { top: Top::Directory(openat(CWD, path, flags, Mode::empty())?), owned: false })
     }
 
     /// Opens the top directory for reading.
     pub(super) fn open_top(&self) -> io::Result<OwnedFd> {
-        self.open_dir(self.top.as_fd(), b".")
+        match &self.top {
+            Top::Directory(top) => self.open_dir(top.as_fd(), b"."),
+            Top::Held(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
     }
 
     /// Opens a directory below another one.
@@ -51,6 +80,9 @@ impl Layer {
 
     /// Opens a regular file.
     pub(super) fn file(&self, path: &[u8]) -> io::Result<File> {
+        if let Top::Held(contents) = &self.top {
+            return contents.file(path);
+        }
         let (dir, name) = self.parent(path)?;
         let file = self.open(dir.as_fd(), name, OFlags::empty(), Mode::RUSR)?;
         match FileType::from_raw_mode(fstat(&file)?.st_mode) {
@@ -61,6 +93,9 @@ impl Layer {
 
     /// Reads where a link leads, without going there.
     pub(super) fn link(&self, path: &[u8]) -> io::Result<Vec<u8>> {
+        if let Top::Held(contents) = &self.top {
+            return contents.link(path);
+        }
         let (dir, name) = self.parent(path)?;
         Ok(readlinkat(&dir, OsStr::from_bytes(name), Vec::new())?.into_bytes())
     }

@@ -14,6 +14,8 @@ mod version;
 mod walk;
 
 pub use commit::{Commit, Withheld};
+pub use layer::Contents;
+pub use walk::{Node, What};
 
 use layer::{Layer, Side, same_bytes};
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +25,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use version::Budget;
-use walk::{Node, What};
 
 /// What an agent changed in a workspace, relative to its untouched lower directory.
 ///
@@ -81,8 +82,14 @@ impl Changes {
         Ok(Changes { upper: Some(upper), lower: lower.into(), nodes })
     }
 
+    /// Changes that are held elsewhere than in a directory: their nodes, parents before children and each directory in
+    /// byte order, as a walk through an overlay's upper directory would give them.
+    pub fn held(nodes: Vec<Node>, contents: Box<dyn Contents>, lower: &Path) -> Changes {
+        Changes { upper: Some(Layer::held(contents)), lower: lower.into(), nodes }
+    }
+
     /// No changes: the workspace was not writable.
-    pub(crate) fn none(lower: &Path) -> Changes {
+    pub fn none(lower: &Path) -> Changes {
         Changes { upper: None, lower: lower.into(), nodes: Vec::new() }
     }
 

@@ -14,21 +14,25 @@ pub(super) const MAX_NODES: usize = 2_000_000;
 
 /// A path of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
+pub struct Node {
     /// Relative to the workspace, without a leading slash.
     pub path: Vec<u8>,
     /// Permission bits, with those for set-user-id and set-group-id.
     pub mode: u32,
+    /// What is there.
     pub what: What,
 }
 
 /// What a path of a layer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub enum What {
+    /// A regular file.
     File,
+    /// A symbolic link.
     Link,
-    /// Opaque: nothing of the lower directory shows through.
+    /// A directory.
     Directory {
+        /// Nothing of the lower directory shows through.
         opaque: bool,
     },
     /// The lower path is gone.

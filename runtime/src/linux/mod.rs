@@ -1,4 +1,4 @@
-//! The native walls of Linux. [`sys`], [`enter`], [`leave`] and [`identity`] hold all unsafe code of the
+//! The native walls of Linux. [`sys`], [`enter`], [`leave`], [`identity`] and [`thread`] hold all unsafe code of the
 //! library.
 
 pub(crate) mod cgroup;
@@ -8,5 +8,6 @@ pub(crate) mod landlock;
 mod leave;
 pub(crate) mod seccomp;
 pub(crate) mod sys;
+pub mod thread;
 #[allow(dead_code, reason = "each side of the wire uses its half")]
 pub(crate) mod wire;

@@ -39,6 +39,14 @@ enum Check {
     Personality,
     Execveat,
     NotOfProcess1,
+    /// Of a thread: only another thread.
+    CloneThread,
+    /// Of a thread: no memory that can be executed.
+    NoExec,
+    /// Of a thread: only to look at a terminal.
+    IsTerminal,
+    /// Of a thread: only its own name.
+    SetName,
 }
 
 const fn verdict(nr: i64) -> Verdict {
@@ -153,7 +161,76 @@ pub(crate) fn program(network: Network) -> Vec<u8> {
     program
 }
 
+/// The program for a thread of ours that runs an agent's scripts and modules: it computes, waits, reads what is open or
+/// what Landlock lets it open, and starts threads like itself. It starts no program, makes no socket and no executable
+/// memory.
+pub(crate) fn thread_program() -> Vec<u8> {
+    compile(thread_verdict, Network::None)
+}
+
+const fn thread_verdict(nr: i64) -> Verdict {
+    match nr {
+        c::SYS_read
+        | c::SYS_write
+        | c::SYS_readv
+        | c::SYS_writev
+        | c::SYS_pread64
+        | c::SYS_close
+        | c::SYS_fstat
+        | c::SYS_newfstatat
+        | c::SYS_statx
+        | c::SYS_lseek
+        | c::SYS_openat
+        | c::SYS_openat2
+        | c::SYS_getdents64
+        | c::SYS_readlinkat
+        | c::SYS_fcntl
+        | c::SYS_poll
+        | c::SYS_ppoll
+        | c::SYS_munmap
+        | c::SYS_mremap
+        | c::SYS_madvise
+        | c::SYS_brk
+        | c::SYS_futex
+        | c::SYS_membarrier
+        | c::SYS_sched_yield
+        | c::SYS_sched_getaffinity
+        | c::SYS_clock_gettime
+        | c::SYS_clock_getres
+        | c::SYS_clock_nanosleep
+        | c::SYS_nanosleep
+        | c::SYS_gettimeofday
+        | c::SYS_time
+        | c::SYS_getrandom
+        | c::SYS_rt_sigprocmask
+        | c::SYS_rt_sigreturn
+        | c::SYS_rt_sigaction
+        | c::SYS_sigaltstack
+        | c::SYS_restart_syscall
+        | c::SYS_gettid
+        | c::SYS_getpid
+        | c::SYS_tgkill
+        | c::SYS_set_robust_list
+        | c::SYS_get_robust_list
+        | c::SYS_set_tid_address
+        | c::SYS_rseq
+        | c::SYS_exit
+        | c::SYS_exit_group => Verdict::Allow,
+        c::SYS_clone => Verdict::Check(Check::CloneThread),
+        c::SYS_mmap | c::SYS_mprotect => Verdict::Check(Check::NoExec),
+        c::SYS_ioctl => Verdict::Check(Check::IsTerminal),
+        c::SYS_prctl => Verdict::Check(Check::SetName),
+        // The C library falls back to clone, whose flags can be looked at.
+        c::SYS_clone3 => Verdict::Errno(c::ENOSYS),
+        _ => Verdict::Errno(c::EPERM),
+    }
+}
+
 fn build(network: Network) -> Vec<u8> {
+    compile(verdict, network)
+}
+
+fn compile(verdict: fn(i64) -> Verdict, network: Network) -> Vec<u8> {
     let mut ranges: Vec<(u32, Verdict)> = Vec::new();
     for nr in 0..=LAST_NEW + 1 {
         let verdict = verdict(nr);
@@ -229,6 +306,17 @@ fn arguments(check: Check, network: Network) -> Vec<c::sock_filter> {
         }
         Check::Socketpair => any(argument(0), &[c::AF_UNIX as u32], ret(ALLOW), errno(c::EACCES)),
         Check::NotOfProcess1 => any(argument(0), &[1], errno(c::EPERM), ret(ALLOW)),
+        Check::CloneThread => {
+            let flag = c::CLONE_THREAD as u32;
+            let load = argument(0);
+            let masked = op(BPF_ALU | BPF_AND | BPF_K, flag);
+            vec![load, masked, jump(BPF_JEQ, flag, 0, 1), ret(ALLOW), errno(c::EPERM)]
+        }
+        Check::NoExec => mask(argument(2), c::PROT_EXEC as u32, c::EPERM),
+        Check::IsTerminal => {
+            any(argument(1), &[c::TCGETS as u32, c::TIOCGWINSZ as u32], ret(ALLOW), errno(c::EPERM))
+        }
+        Check::SetName => any(argument(0), &[c::PR_SET_NAME as u32], ret(ALLOW), errno(c::EPERM)),
         Check::Personality => any(argument(0), &[0, u32::MAX], ret(ALLOW), errno(c::EPERM)),
     }
 }
@@ -360,6 +448,24 @@ mod tests {
             run(&loopback, AUDIT_ARCH_X86_64, c::SYS_socket as u32, [17, 1, 0, 0, 0, 0]),
             denied(c::EACCES)
         );
+    }
+
+    #[test]
+    fn a_thread_of_ours_computes_and_starts_nothing() {
+        let run = |nr: i64, args| run(&thread_program(), AUDIT_ARCH_X86_64, nr as u32, args);
+        for nr in [c::SYS_read, c::SYS_futex, c::SYS_openat, c::SYS_exit] {
+            assert_eq!(run(nr, [0; 6]), ALLOW, "{nr}");
+        }
+        for nr in [c::SYS_execve, c::SYS_execveat, c::SYS_socket, c::SYS_ptrace, c::SYS_fork, c::SYS_unlink] {
+            assert_eq!(run(nr, [0; 6]), denied(c::EPERM), "{nr}");
+        }
+        let thread = (c::CLONE_THREAD | c::CLONE_VM | c::CLONE_SIGHAND) as u64;
+        assert_eq!(run(c::SYS_clone, [thread, 0, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(run(c::SYS_clone, [17, 0, 0, 0, 0, 0]), denied(c::EPERM));
+        assert_eq!(run(c::SYS_mmap, [0, 4096, 3, 0x22, 0, 0]), ALLOW);
+        assert_eq!(run(c::SYS_mmap, [0, 4096, 7, 0x22, 0, 0]), denied(c::EPERM));
+        assert_eq!(run(c::SYS_mprotect, [0, 4096, 5, 0, 0, 0]), denied(c::EPERM));
+        assert_eq!(run(c::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]), denied(c::EPERM));
     }
 
     #[test]

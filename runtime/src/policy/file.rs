@@ -1,6 +1,6 @@
 //! What was typed: the TOML of a policy, its inheritance, and its errors by line and key. What was meant is [`Policy`].
 
-use super::{Examples, Exec, Limits, Missing, Network, Policy, Refuse, preset};
+use super::{Backend, Examples, Exec, Limits, Missing, Network, Policy, Refuse, preset};
 use crate::proxy::Domain;
 use crate::quantity::Time;
 use crate::{ByteSize, Error};
@@ -21,6 +21,7 @@ struct PolicyFile {
     extends: Option<String>,
     #[serde(default)]
     loosens: Vec<String>,
+    backend: Option<Backend>,
     exec: Option<Exec>,
     missing: Option<Missing>,
     #[serde(default)]
@@ -187,6 +188,12 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
         }
         (policy.write_workspace, policy.write_tmp) = areas;
     }
+    if let Some(backend) = file.backend {
+        if backend == Backend::Native && policy.backend == Backend::Wasi {
+            opens("backend", "runs native processes".into())?;
+        }
+        policy.backend = backend;
+    }
     if let Some(exec) = file.exec {
         if exec == Exec::Workspace && policy.exec == Exec::None {
             opens("exec", "lets files of the workspace be executed".into())?;
@@ -256,7 +263,8 @@ fn spread(path: PathBuf) -> Vec<PathBuf> {
 }
 
 /// The keys that `loosens` can name.
-const LOOSENABLE: [&str; 16] = [
+const LOOSENABLE: [&str; 17] = [
+    "backend",
     "commands.allow",
     "commands.path",
     "files.read",
@@ -325,6 +333,7 @@ fn closed() -> Policy {
         name: String::new(),
         about: String::new(),
         commands: Vec::new(),
+        backend: Backend::default(),
         path: ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].map(PathBuf::from).to_vec(),
         read: Vec::new(),
         run: Vec::new(),

@@ -28,6 +28,9 @@ pub struct Policy {
     pub name: String,
     /// One or two sentences for people.
     pub about: String,
+    /// What confines the actions. Default: native.
+    #[serde(skip_serializing_if = "Backend::is_native")]
+    pub backend: Backend,
     /// Names of the programs that exist in the sandbox, sorted.
     pub commands: Vec<String>,
     /// Host directories in which these programs are looked up, in order.
@@ -57,6 +60,43 @@ pub struct Policy {
     pub examples: Examples,
     /// What to do when this host cannot raise a wall. Default: refuse.
     pub missing: Missing,
+}
+
+/// What confines the actions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// Processes of this host within walls of its kernel.
+    #[default]
+    Native,
+    /// No process: an interpreter of our own, and commands that are WebAssembly modules.
+    Wasi,
+}
+
+impl Backend {
+    /// Its name, as in a policy.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Native => "native",
+            Backend::Wasi => "wasi",
+        }
+    }
+
+    fn is_native(&self) -> bool {
+        *self == Backend::Native
+    }
+}
+
+impl std::str::FromStr for Backend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Backend, String> {
+        match text {
+            "native" => Ok(Backend::Native),
+            "wasi" => Ok(Backend::Wasi),
+            _ => Err(format!("expected native or wasi, found {text:?}")),
+        }
+    }
 }
 
 /// What may be executed besides the whitelisted programs.

@@ -1,11 +1,12 @@
 //! The presets of `policies/`, embedded.
 
 /// Every preset: its name and its text.
-pub const PRESETS: [(&str, &str); 8] = [
+pub const PRESETS: [(&str, &str); 9] = [
     ("base", include_str!("../../../policies/base.toml")),
     ("swe-zero", include_str!("../../../policies/swe-zero.toml")),
     ("whitelist", include_str!("../../../policies/whitelist.toml")),
     ("readonly", include_str!("../../../policies/readonly.toml")),
+    ("paranoid", include_str!("../../../policies/paranoid.toml")),
     ("python", include_str!("../../../policies/python.toml")),
     ("build", include_str!("../../../policies/build.toml")),
     ("rust", include_str!("../../../policies/rust.toml")),

@@ -2,10 +2,8 @@
 
 use crate::action::{MAX_ARGUMENT_SCRIPT, What};
 use crate::linux::wire::FD_SCRIPT;
-use crate::policy::is_dangerous;
 use crate::view::{PATH, SHELLS};
 use crate::{Action, Plan};
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -39,7 +37,7 @@ pub(super) fn encode(action: &Action, plan: &Plan) -> io::Result<(Vec<u8>, Optio
             (programs, argv.clone())
         }
     };
-    let env = environment(action, plan);
+    let env = action.environment(&plan.env);
     let envp: Vec<OsString> = env.iter().map(|(k, v)| k.clone().concat(OsStr::new("=")).concat(v)).collect();
     let cwd = plan.workspace.join(action.cwd.as_deref().unwrap_or(OsStr::new("")));
     let mut out = Vec::new();
@@ -54,18 +52,6 @@ pub(super) fn encode(action: &Action, plan: &Plan) -> io::Result<(Vec<u8>, Optio
         out.push(0);
     }
     Ok((out, long))
-}
-
-fn environment(action: &Action, plan: &Plan) -> BTreeMap<OsString, OsString> {
-    let mut env: BTreeMap<OsString, OsString> = plan.env.iter().map(|(k, v)| (k.into(), v.into())).collect();
-    for (key, value) in &action.env {
-        let bytes = key.as_bytes();
-        let safe = !bytes.is_empty() && !bytes.contains(&b'=') && !key.to_str().is_none_or(is_dangerous);
-        if safe {
-            env.insert(key.clone(), value.clone());
-        }
-    }
-    env
 }
 
 trait Concat {

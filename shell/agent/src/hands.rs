@@ -72,12 +72,14 @@ impl Hands {
 
     /// Walls that stand, and walls that are missing.
     pub(crate) fn walls(&mut self) -> (Vec<String>, Vec<String>) {
-        let plan = match self.hand.as_mut().map(|hand| &mut hand.shell) {
-            Some(Kind::Each(shell)) => shell.sandbox().plan(),
-            Some(Kind::One(terminal)) => terminal.shell().session().sandbox().plan(),
-            None => return Default::default(),
-        };
-        (plan.enforced.clone(), plan.missing.clone())
+        match self.hand.as_mut().map(|hand| &mut hand.shell) {
+            Some(Kind::Each(shell)) => (shell.enforced(), shell.missing()),
+            Some(Kind::One(terminal)) => {
+                let plan = terminal.shell().session().sandbox().plan();
+                (plan.enforced.clone(), plan.missing.clone())
+            }
+            None => Default::default(),
+        }
     }
 
     pub(crate) async fn act(&mut self, shared: &Arc<Shared>, script: String) -> Result<Observation, String> {

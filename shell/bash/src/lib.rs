@@ -10,6 +10,9 @@ mod judge;
 mod script;
 mod session;
 mod shell;
+#[cfg_attr(feature = "wasi", path = "wasi/enabled.rs")]
+#[cfg_attr(not(feature = "wasi"), path = "wasi/disabled.rs")]
+mod wasi;
 
 pub use judge::{Verdict, judge, outside};
 pub use script::{Call, Script, Unread};

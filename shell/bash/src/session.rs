@@ -2,7 +2,7 @@
 
 use crate::judge::{Verdict, judge, outside};
 use crate::shell::refusal;
-use sbx_runtime::{Changes, Error, Observation, Policy, Session, Workspace};
+use sbx_runtime::{Backend, Changes, Error, Observation, Policy, Session, Workspace};
 use std::time::Duration;
 
 const NOT_FOUND: i32 = 127;
@@ -32,6 +32,13 @@ impl LiveShell {
         workspace: impl Into<Workspace>,
         env: &[(&str, &str)],
     ) -> Result<LiveShell, Error> {
+        if policy.backend != Backend::Native {
+            let name = &policy.name;
+            return Err(Error::Policy(format!(
+                "{name}: backend: a persistent bash is a native process; use a harness that starts one for each action, or \
+                 backend = \"native\""
+            )));
+        }
         Ok(LiveShell { session: Session::with_env(policy, workspace, env)? })
     }
 
@@ -60,7 +67,8 @@ impl LiveShell {
     pub fn refuse(&self, script: &str) -> Option<Observation> {
         match judge(self.session.sandbox().policy(), script) {
             Verdict::Refused { rule, because, command } => {
-                Some(refusal(self.session.sandbox().plan(), &rule, &because, &command))
+                let plan = self.session.sandbox().plan();
+                Some(refusal(plan.enforced.clone(), plan.missing.clone(), &rule, &because, &command))
             }
             _ => None,
         }

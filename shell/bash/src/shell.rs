@@ -2,8 +2,10 @@
 
 use crate::judge::{Verdict, judge, judge_calls, not_allowed, outside};
 use crate::script::Call;
+use crate::wasi;
 use sbx_runtime::{
-    Action, Changes, Denied, Error, Observation, Outcome, Output, Plan, Policy, Sandbox, Stream, Workspace,
+    Action, Backend, Changes, Denied, Error, Observation, Outcome, Output, Policy, Sandbox, Stream, Timings,
+    Workspace,
 };
 use std::time::Duration;
 
@@ -18,26 +20,40 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct Shell {
-    sandbox: Sandbox,
+    within: Within,
+}
+
+/// What confines the actions, as the policy's `backend` says.
+#[derive(Debug)]
+enum Within {
+    Native(Box<Sandbox>),
+    Wasi(Box<wasi::Sandbox>),
 }
 
 impl Shell {
-    /// Builds the policy's walls around a workspace, which itself is never written.
+    /// Builds the walls of the policy and its backend around a workspace, which itself is never written.
     ///
     /// # Errors
-    /// As [`Sandbox::open`].
+    /// As [`Sandbox::open`]; for `backend = "wasi"` the policy may ask for what that does not have, or this build may be
+    /// without it.
     pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Shell, Error> {
-        Ok(Shell { sandbox: Sandbox::open(policy, workspace)? })
+        let within = match policy.backend {
+            Backend::Native => Within::Native(Box::new(Sandbox::open(policy, workspace)?)),
+            Backend::Wasi => Within::Wasi(Box::new(wasi::Sandbox::open(policy, workspace)?)),
+        };
+        Ok(Shell { within })
     }
 
     /// Puts a policy's manners around a sandbox that stands.
     pub fn around(sandbox: Sandbox) -> Shell {
-        Shell { sandbox }
+        Shell { within: Within::Native(Box::new(sandbox)) }
     }
 
     /// Ends as [`Sandbox::leave`] does.
     pub fn leave(self) {
-        self.sandbox.leave();
+        if let Within::Native(sandbox) = self.within {
+            sandbox.leave();
+        }
     }
 
     /// Runs a bash script in the workspace.
@@ -65,7 +81,7 @@ impl Shell {
         action: &Action,
         seen: &mut dyn FnMut(Stream, &[u8]),
     ) -> Result<Observation, Error> {
-        let policy = self.sandbox.policy();
+        let policy = self.policy();
         let script = action.script().map(|s| s.to_string_lossy().into_owned());
         let verdict = match &script {
             Some(script) => judge(policy, script),
@@ -75,11 +91,14 @@ impl Shell {
             }
         };
         if let Verdict::Refused { rule, because, command } = verdict {
-            let observation = refusal(self.sandbox.plan(), &rule, &because, &command);
+            let observation = refusal(self.enforced(), self.missing(), &rule, &because, &command);
             seen(Stream::Stderr, observation.stderr.text().as_bytes());
             return Ok(observation);
         }
-        let mut observation = self.sandbox.run_with(action, seen)?;
+        let mut observation = match &mut self.within {
+            Within::Native(sandbox) => sandbox.run_with(action, seen)?,
+            Within::Wasi(sandbox) => sandbox.run_with(action, seen)?,
+        };
         observation.denied = self.not_found(action, script.as_deref(), &observation);
         Ok(observation)
     }
@@ -89,18 +108,56 @@ impl Shell {
     /// # Errors
     /// The overlay cannot be read.
     pub fn changes(&self) -> Result<Changes, Error> {
-        self.sandbox.changes()
+        match &self.within {
+            Within::Native(sandbox) => sandbox.changes(),
+            Within::Wasi(sandbox) => sandbox.changes(),
+        }
     }
 
-    /// The sandbox itself, for programs without a shell.
-    pub fn sandbox(&mut self) -> &mut Sandbox {
-        &mut self.sandbox
+    /// The native sandbox itself, for programs without a shell; none with another backend.
+    pub fn sandbox(&mut self) -> Option<&mut Sandbox> {
+        match &mut self.within {
+            Within::Native(sandbox) => Some(sandbox),
+            Within::Wasi(_) => None,
+        }
+    }
+
+    /// The policy that holds.
+    pub fn policy(&self) -> &Policy {
+        match &self.within {
+            Within::Native(sandbox) => sandbox.policy(),
+            Within::Wasi(sandbox) => sandbox.policy(),
+        }
+    }
+
+    /// Walls that stand, by name.
+    pub fn enforced(&self) -> Vec<String> {
+        match &self.within {
+            Within::Native(sandbox) => sandbox.plan().enforced.clone(),
+            Within::Wasi(sandbox) => sandbox.enforced(),
+        }
+    }
+
+    /// Walls that the policy asks for and that are missing.
+    pub fn missing(&self) -> Vec<String> {
+        match &self.within {
+            Within::Native(sandbox) => sandbox.plan().missing.clone(),
+            Within::Wasi(_) => Vec::new(),
+        }
+    }
+
+    /// Where the time of [`Shell::open`] went.
+    pub fn timings(&self) -> &Timings {
+        match &self.within {
+            Within::Native(sandbox) => sandbox.timings(),
+            Within::Wasi(sandbox) => sandbox.timings(),
+        }
     }
 
     /// Programs that the policy keeps out and that the action asked for, as its stderr shows.
     fn not_found(&self, action: &Action, script: Option<&str>, seen: &Observation) -> Vec<Denied> {
         const NOT_FOUND: i32 = 127;
-        let policy = self.sandbox.policy();
+        let policy = self.policy();
         let Some(script) = script else {
             let name = action.program_name().to_string_lossy().into_owned();
             let absent = seen.exit_code == NOT_FOUND && !policy.allows_command(&name);
@@ -118,7 +175,13 @@ impl Shell {
 }
 
 /// What the agent reads of a refused script.
-pub(crate) fn refusal(plan: &Plan, rule: &str, because: &str, command: &str) -> Observation {
+pub(crate) fn refusal(
+    enforced: Vec<String>,
+    missing: Vec<String>,
+    rule: &str,
+    because: &str,
+    command: &str,
+) -> Observation {
     const REFUSED: i32 = 126;
     Observation {
         outcome: Outcome::Refused,
@@ -130,8 +193,8 @@ pub(crate) fn refusal(plan: &Plan, rule: &str, because: &str, command: &str) -> 
         max_rss_bytes: 0,
         limits_hit: Vec::new(),
         denied: vec![Denied { what: command.into(), rule: format!("refuse: {rule}"), hint: because.into() }],
-        enforced: plan.enforced.clone(),
-        missing: plan.missing.clone(),
+        enforced,
+        missing,
         killed: 0,
     }
 }

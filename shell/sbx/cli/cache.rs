@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 /// Directories of the cache that hold things with locks, and what they are.
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 4] = [
     ("checkouts", "one commit of a repository, shared by its rollouts"),
     ("archives", "repositories unpacked from archives"),
     ("trees", "the programs of a policy, gathered"),
+    ("wasi", "the compiled commands of backend = \"wasi\""),
 ];
 /// Copies of programs, which trees share.
 const FILES: &str = "files";

@@ -1,7 +1,7 @@
 //! `sbx doctor`: each wall, whether it stands here, and what to do when it does not. The last line is a trial.
 
 use super::exit_codes::FAILED;
-use sbx::{Action, Host, Policy, Sandbox};
+use sbx::{Action, Host, Policy, Sandbox, Shell};
 use serde::Serialize;
 use std::fs;
 use std::process::ExitCode;
@@ -31,7 +31,8 @@ struct Finding {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let host = Host::probe();
-    let findings = [platform(), namespaces(), landlock(&host), memory(&host), processes(&host), trial()];
+    let findings =
+        [platform(), namespaces(), landlock(&host), memory(&host), processes(&host), trial(), wasi()];
     let failed = findings.iter().any(|f| f.state == State::Fail);
     if args.json {
         let object =
@@ -187,6 +188,30 @@ fn trial() -> Finding {
             "a wall does not hold: please report this",
         ),
         Err(e) => finding("trial", State::Fail, format!("{e:#}"), ""),
+    }
+}
+
+/// Opens the sandbox without processes and tries what it must do and not do. The default policy does not need it.
+fn wasi() -> Finding {
+    const SCRIPT: &str = "ls / | sort | head -n 1; cat /etc/shadow; /usr/bin/mount; echo $?";
+    let trial = || -> anyhow::Result<(String, Vec<String>)> {
+        let dir = tempfile_dir()?;
+        let opened = Shell::open(&Policy::preset("paranoid")?, dir.as_path());
+        let _ = fs::remove_dir(&dir);
+        let seen = opened?.run(SCRIPT)?;
+        Ok((seen.stdout.text().replace('\n', " "), seen.enforced))
+    };
+    match trial() {
+        Ok((said, enforced)) if said == "bin 127 " => {
+            finding("backend wasi", State::Ok, format!("commands run; enforced: {}", enforced.join(" ")), "")
+        }
+        Ok((said, _)) => finding(
+            "backend wasi",
+            State::Warn,
+            format!("found {said:?}, expected \"bin 127 \""),
+            "policies with backend = \"wasi\" do not hold: please report this",
+        ),
+        Err(e) => finding("backend wasi", State::Warn, format!("{e:#}"), "needed only by backend = \"wasi\""),
     }
 }
 

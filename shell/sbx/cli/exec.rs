@@ -74,7 +74,11 @@ pub fn run(args: Args) -> ExitCode {
 fn exec(args: &Args) -> anyhow::Result<u8> {
     let fate = Fate::parse(&args.changes);
     let workspace = Workspace::new(&args.workspace);
-    let mut shell = Shell::around(Sandbox::open_reading(workspace, || args.policy.resolve())?);
+    let mut shell = if args.policy.may_be_without_processes() {
+        Shell::open(&args.policy.resolve()?, workspace)?
+    } else {
+        Shell::around(Sandbox::open_reading(workspace, || args.policy.resolve())?)
+    };
     let mut action = match (&args.script, &args.shell) {
         (Some(script), _) | (None, Some(script)) => Action::bash(script),
         _ => Action::program(&args.command),
@@ -90,12 +94,12 @@ fn exec(args: &Args) -> anyhow::Result<u8> {
     let done = settle(|| shell.changes(), &fate, &args.workspace)?;
     after.end("settle the changes");
     if args.json {
-        say!("{}", object::render(shell.sandbox().policy(), &seen, &done)?);
+        say!("{}", object::render(shell.policy(), &seen, &done)?);
     } else {
         report(&seen, &done, collect);
     }
     if args.timings {
-        let opened = shell.sandbox().timings().clone();
+        let opened = shell.timings().clone();
         drop(shell);
         after.end("take the sandbox down");
         tell(&[opened, after]);

@@ -1,14 +1,17 @@
 //! Options that edit a policy: they tighten it. What a policy's author did not allow, no command line does.
 
-use sbx::{ByteSize, Policy, format_duration, parse_duration};
+use sbx::{Backend, ByteSize, Policy, format_duration, parse_duration};
 use std::time::Duration;
 
 /// Options that choose a policy and tighten it.
 #[derive(clap::Args, Clone)]
 pub struct PolicyArgs {
-    /// Preset (base, swe-zero, whitelist, readonly, python, build, rust, node) or policy file
+    /// Preset (base, swe-zero, whitelist, readonly, paranoid, python, build, rust, node) or policy file
     #[arg(long, value_name = "NAME|FILE", env = "SBX_POLICY", default_value = "whitelist")]
     pub policy: String,
+    /// What confines the actions: native (walls of the kernel) or wasi (no process at all) [default: the policy's]
+    #[arg(long, value_name = "native|wasi")]
+    pub backend: Option<Backend>,
     /// Wall time of an action, such as 30s
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
@@ -35,9 +38,33 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 impl PolicyArgs {
+    /// Whether the policy may have another backend than native, without reading it as one: what is native is started
+    /// before its policy is read.
+    pub fn may_be_without_processes(&self) -> bool {
+        /// Presets with a backend of their own, and what a file says that has one.
+        const SIGNS: [&str; 2] = ["paranoid", "wasi"];
+        let is_file = self.policy.contains('/') || self.policy.ends_with(".toml");
+        let signs = |text: &str| SIGNS.iter().any(|sign| text.contains(sign));
+        self.backend.is_some()
+            || if is_file {
+                // What cannot be read is told when it is read as a policy.
+                std::fs::read_to_string(&self.policy).is_ok_and(|text| signs(&text))
+            } else {
+                signs(&self.policy)
+            }
+    }
+
     /// Reads the policy and tightens it.
     pub fn resolve(&self) -> anyhow::Result<Policy> {
         let mut policy = Policy::named(&self.policy)?;
+        if let Some(backend) = self.backend {
+            anyhow::ensure!(
+                policy.backend != Backend::Wasi || backend == Backend::Wasi,
+                "--backend native: the policy {} says backend = \"wasi\"; a policy file of your own can say otherwise",
+                policy.name
+            );
+            policy.backend = backend;
+        }
         let limits = &mut policy.limits;
         tighten("--timeout", &mut limits.time, self.timeout, |t| format_duration(*t))?;
         tighten("--memory", &mut limits.memory, self.memory, ToString::to_string)?;

@@ -1,7 +1,7 @@
 //! `sbx plan`: what would be done, in order.
 
 use super::limits::PolicyArgs;
-use sbx::{Host, Plan, View, Workspace};
+use sbx::{Backend, Host, Plan, Policy, Shell, View, Workspace};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,8 +17,32 @@ pub struct Args {
     json: bool,
 }
 
+/// A backend that starts nothing has no steps: its view is the workspace, and its walls stand when it is opened.
+fn without_processes(policy: &Policy, args: &Args) -> anyhow::Result<ExitCode> {
+    let shell = Shell::open(policy, Workspace::new(&args.workspace))?;
+    let (enforced, hash) = (shell.enforced(), policy.sha256());
+    if args.json {
+        let object = serde_json::json!({
+            "schema": "sbx.plan/1",
+            "policy": {"name": policy.name, "sha256": hash},
+            "backend": "wasi",
+            "absent": [],
+            "plan": {"steps": [], "enforced": enforced, "missing": []},
+        });
+        say!("{}", serde_json::to_string_pretty(&object)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    say!("policy {} ({})", policy.name, &hash[..12]);
+    say!("backend wasi: no process is started, so there are no steps");
+    say!("enforced: {}", enforced.join(", "));
+    Ok(ExitCode::SUCCESS)
+}
+
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let policy = args.policy.resolve()?;
+    if policy.backend == Backend::Wasi {
+        return without_processes(&policy, &args);
+    }
     let place = std::fs::canonicalize(&args.workspace)?;
     let (view, _in_use) = View::prepare(&policy, &place);
     let workspace = Workspace::new(place);

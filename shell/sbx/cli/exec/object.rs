@@ -75,6 +75,6 @@ pub fn render(policy: &Policy, seen: &Observation, done: &Settled) -> serde_json
         missing: &seen.missing,
         killed: seen.killed,
         policy: PolicyObject { name: &policy.name, sha256: policy.sha256() },
-        backend: "native",
+        backend: policy.backend.name(),
     })
 }

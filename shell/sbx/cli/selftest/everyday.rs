@@ -3,7 +3,7 @@
 use super::run::{Runner, elsewhere};
 use super::world::copy;
 use anyhow::Context;
-use sbx::{Action, Policy, Sandbox};
+use sbx::{Action, Policy, Shell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -84,7 +84,7 @@ fn seen(case: &Everyday, runner: Runner, template: &Path, policy: &Policy) -> an
         for (key, value) in ENV {
             action = action.env(key, value);
         }
-        let seen = Sandbox::open(policy, &ws)?.run(&action)?;
+        let seen = Shell::open(policy, &ws)?.act(&action)?;
         return Ok((plain(String::from_utf8_lossy(&seen.stdout.bytes()).into_owned()), seen.exit_code));
     }
     let env: Vec<(String, String)> = ENV

@@ -13,6 +13,7 @@ use anyhow::{Context, ensure};
 use cases::Case;
 use indicatif::{ProgressBar, ProgressStyle};
 use run::{Policies, Runner, Verdict, attempt};
+use sbx::Backend;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,6 +30,9 @@ pub struct Args {
     /// Try each attack without walls too, and behind those of bubblewrap, firejail and nsjail where they are installed
     #[arg(long)]
     full: bool,
+    /// What confines the attacks: native or wasi
+    #[arg(long, value_name = "native|wasi", default_value = "native")]
+    backend: Backend,
     /// Only attacks whose category/name contains this
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     only: String,
@@ -76,9 +80,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         works
     });
-    let tried = all(cases, &runners, args.concurrency)?;
-    let unchanged =
-        if args.full && args.only.is_empty() { everyday_work(&runners)? } else { BTreeMap::new() };
+    let tried = all(cases, &runners, args.concurrency, args.backend)?;
+    let unchanged = if args.full && args.only.is_empty() {
+        everyday_work(&runners, args.backend)?
+    } else {
+        BTreeMap::new()
+    };
     if let Some(path) = &args.junit {
         sbx_records::replace_file(path, |f| f.write_all(report::junit(&tried).as_bytes()))?;
     }
@@ -109,10 +116,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// For each runner: everyday commands that are as in bash alone, and the names of the others.
 type Unchanged = BTreeMap<Runner, (usize, Vec<String>)>;
 
-fn everyday_work(runners: &[Runner]) -> anyhow::Result<Unchanged> {
+fn everyday_work(runners: &[Runner], backend: Backend) -> anyhow::Result<Unchanged> {
     let template = tempfile::tempdir().context("a temporary directory")?;
     everyday::template(template.path())?;
-    let policy = sbx::Policy::preset("whitelist")?;
+    let mut policy = sbx::Policy::preset("whitelist")?;
+    policy.backend = backend;
+    // Manners would answer what walls let through.
+    policy.refuse.clear();
     let cases = everyday::all()?;
     let peers: Vec<Runner> = runners.iter().copied().filter(|r| *r != Runner::Bare).collect();
     let bar = ProgressBar::new((cases.len() * peers.len()) as u64).with_style(
@@ -148,10 +158,15 @@ fn toothless(tried: &[Tried], runners: &[Runner]) {
     }
 }
 
-fn all(cases: Vec<Case>, runners: &[Runner], concurrency: Option<usize>) -> anyhow::Result<Vec<Tried>> {
+fn all(
+    cases: Vec<Case>,
+    runners: &[Runner],
+    concurrency: Option<usize>,
+    backend: Backend,
+) -> anyhow::Result<Vec<Tried>> {
     let template = tempfile::tempdir().context("a temporary directory")?;
     world::template(template.path())?;
-    let policies = Policies::new();
+    let policies = Policies::new(backend);
     let bar = ProgressBar::new((cases.len() * runners.len()) as u64).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} attacks · {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),

@@ -1,0 +1,3 @@
+//! The backend without processes.
+
+pub(crate) use sbx_wasi::Sandbox;
