@@ -2,7 +2,7 @@
 
 mod world;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use world::{World, text};
 
@@ -12,14 +12,15 @@ fn server() -> u16 {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
-            let mut request = [0u8; 4096];
-            let n = client.read(&mut request).unwrap_or(0);
-            let first = String::from_utf8_lossy(&request[..n]).lines().next().unwrap_or_default().to_string();
-            let _ = write!(
-                client,
+            let mut request = BufReader::new(&client).lines().map_while(Result::ok);
+            let first = request.next().unwrap_or_default();
+            // A connection that is closed before all of the request is read is reset, and the answer lost.
+            request.take_while(|line| !line.is_empty()).for_each(drop);
+            let answer = format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{first}",
                 first.len()
             );
+            let _ = client.write_all(answer.as_bytes());
         }
     });
     port

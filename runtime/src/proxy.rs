@@ -19,6 +19,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 pub(crate) const PORT: u16 = 3128;
 /// Longest head of a request, in bytes.
 const MAX_HEAD: usize = 16 << 10;
+/// Most that is read of a refused client, in bytes.
+const MAX_UNREAD: u64 = 1 << 20;
 /// Most connections at a time.
 const MAX_CONNECTIONS: usize = 64;
 /// Longest wait for a request, and for the other side to answer a connection.
@@ -238,6 +240,8 @@ fn relay(client: &Arc<TcpStream>, server: &Arc<TcpStream>) -> io::Result<()> {
     let up = std::thread::Builder::new().name("sbx-proxy-up".into()).spawn(move || {
         let _ = io::copy(&mut &*up_from, &mut &*up_to);
         let _ = up_to.shutdown(Shutdown::Write);
+        // What a server that has answered no longer wants is read all the same (see `refuse`).
+        let _ = io::copy(&mut &*up_from, &mut io::sink());
     })?;
     let down = io::copy(&mut &**server, &mut &**client);
     let _ = client.shutdown(Shutdown::Both);
@@ -350,12 +354,16 @@ fn nat64(address: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
         .then(|| std::net::Ipv4Addr::new(octets[12], octets[13], octets[14], octets[15]))
 }
 
+/// Answers with a refusal. What the client has sent and nobody read is taken first: closing a socket that still holds
+/// something resets the connection, and the answer is lost with it.
 fn refuse(mut client: &TcpStream, status: &str, why: &str) -> io::Result<()> {
     let length = why.len() + 1;
-    write!(
-        client,
+    let answer = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{why}\n"
-    )
+    );
+    client.write_all(answer.as_bytes())?;
+    client.shutdown(Shutdown::Both)?;
+    io::copy(&mut client.take(MAX_UNREAD), &mut io::sink()).map(drop)
 }
 
 #[cfg(test)]
