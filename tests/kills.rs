@@ -9,6 +9,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use world::{World, text};
 
@@ -24,6 +26,11 @@ struct Runs {
 impl Runs {
     /// Rollouts of four turns by a model that takes so long for each.
     fn new(turn: Duration) -> Runs {
+        Runs::with(move |_| (!turn.is_zero()).then_some(Fault::Slow(turn)))
+    }
+
+    /// Rollouts of four turns by a model that does as it is told.
+    fn with(faults: impl Fn(Asked) -> Option<Fault> + Send + Sync + 'static) -> Runs {
         let world = World::new();
         let repo = world.path("repos/org/name");
         fs::create_dir_all(&repo).unwrap();
@@ -42,9 +49,9 @@ impl Runs {
                 "```bash\necho COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT && git diff\n```"]}]}"#,
         )
         .unwrap();
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let slow = move |_: Asked| (!turn.is_zero()).then_some(Fault::Slow(turn));
-        let server = runtime.block_on(ScriptedServer::start_with(script, slow)).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(8).enable_all().build().unwrap();
+        let server = runtime.block_on(ScriptedServer::start_with(script, faults)).unwrap();
         Runs { world, server, _runtime: runtime }
     }
 
@@ -158,12 +165,18 @@ fn children(pid: u32, name: &str) -> Vec<u32> {
 
 #[test]
 fn a_sandbox_that_is_killed_spoils_its_rollout_and_no_other() {
-    let runs = Runs::new(Duration::from_millis(600));
+    let killed = Arc::new(AtomicBool::new(false));
+    let is_killed = killed.clone();
+    // Before the kill a turn takes two seconds: every rollout has most of its actions before it.
+    let slow = Fault::Slow(Duration::from_secs(2));
+    let runs = Runs::with(move |_| (!is_killed.load(Ordering::Relaxed)).then(|| slow.clone()));
     let driver = runs.start(6);
-    until("sandboxes are there", || children(driver.id(), "sbx-init").len() >= 3);
-    let victim = children(driver.id(), "sbx-init")[0];
-    let victim = rustix::process::Pid::from_raw(victim.try_into().unwrap()).unwrap();
+    until("three rollouts have asked", || runs.server.requests().len() >= 3);
+    let victims = children(driver.id(), "sbx-init");
+    assert_eq!(victims.len(), 3);
+    let victim = rustix::process::Pid::from_raw(victims[0].try_into().unwrap()).unwrap();
     rustix::process::kill_process(victim, rustix::process::Signal::KILL).unwrap();
+    killed.store(true, Ordering::Relaxed);
     let ended = driver.wait_with_output().unwrap();
     let errored = |journal: &BTreeMap<u64, Vec<String>>| {
         journal.values().filter(|statuses| statuses.last().unwrap() == "errored").count()

@@ -39,9 +39,7 @@ impl Init {
     pub(crate) fn kill(&self) {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
-}
 
-impl Init {
     /// Whether it began in its cgroup.
     pub(crate) fn is_in_group(&self) -> bool {
         self.is_in_group
@@ -98,7 +96,8 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, group: Option<&File>) 
     // Mapping a user takes being that user.
     let borrowed = (host.uid != ours).then(|| Borrowed::take(host.uid, host.gid)).transpose();
     let borrowed = borrowed.map_err(|e| Error::system("the identity of the workspace's owner", e))?;
-    let mut stack = vec![0u8; STACK];
+    // Not filled: what the child does not reach costs no page.
+    let mut stack: Vec<u8> = Vec::with_capacity(STACK);
     let mut pidfd: c_int = -1;
     let is_in_group;
     let flags = NAMESPACES | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;

@@ -25,7 +25,7 @@ pub(super) fn start(process1: &OwnedFd, groups: Vec<PathBuf>) -> bool {
     let groups = groups.into_iter().filter_map(|dir| CString::new(dir.into_os_string().into_vec()).ok());
     let groups = groups.map(|dir| dir.into_raw().cast_const()).collect();
     let rest: &'static Rest = Box::leak(Box::new(Rest { process1: process1.as_raw_fd(), groups }));
-    let stack: &'static mut [u8] = Box::leak(vec![0u8; STACK].into_boxed_slice());
+    let stack = Box::leak(Box::<[u8]>::new_uninit_slice(STACK));
     // SAFETY: sigset functions fill the sets they are given; a set of zeroes is valid storage. With every signal blocked
     // no handler runs in the child, which uses only `rest`, its own stack, and system calls that leave errno alone.
     unsafe {
@@ -33,7 +33,7 @@ pub(super) fn start(process1: &OwnedFd, groups: Vec<PathBuf>) -> bool {
             (std::mem::zeroed(), std::mem::zeroed());
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let top = stack.as_mut_ptr().add(STACK);
+        let top = stack.as_mut_ptr().cast::<u8>().add(STACK);
         let top = top.sub(top as usize % 16);
         let rest = (&raw const *rest).cast_mut().cast::<c_void>();
         // No signal at its end: its parent is gone by then.

@@ -10,6 +10,7 @@ use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -227,12 +228,13 @@ impl Streams {
 fn read_all(slot: &mut Option<OwnedFd>, mut take: impl FnMut(&[u8])) {
     /// Most reads in one turn, so that a flood cannot keep the clock from being looked at.
     const READS: usize = 16;
-    let mut buffer = [0u8; 64 << 10];
+    // Not filled: each action reads twice at least, and mostly a few bytes.
+    let mut buffer = [const { MaybeUninit::uninit() }; 64 << 10];
     for _ in 0..READS {
         let Some(fd) = slot.as_ref() else { return };
         match rustix::io::read(fd, &mut buffer) {
-            Ok(0) => *slot = None,
-            Ok(n) => take(&buffer[..n]),
+            Ok((read, _)) if read.is_empty() => *slot = None,
+            Ok((read, _)) => take(read),
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => return,
             Err(_) => *slot = None,
