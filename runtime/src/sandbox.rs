@@ -20,6 +20,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use wire_talk::Control;
@@ -58,37 +59,10 @@ impl Sandbox {
     /// # Errors
     /// The workspace cannot be used, a wall is missing and the policy refuses that, or a step of the plan fails.
     pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
-        let mut begun = Begun::begin(workspace.into())?;
-        let process1 = begun.start()?;
+        let mut begun = Begun::begin(workspace.into(), Timings::start())?;
+        let process1 = Process1::start(&begun.host)?;
         begun.timings.end("start process 1 in its namespaces");
-        let planned = begun.plan(policy)?;
-        begun.timings.end("plan");
-        begun.finish(policy, process1, planned)
-    }
-
-    /// As [`Sandbox::open`], but the policy is read, and the plan made, by a second thread while process 1 starts: for a
-    /// program that opens one sandbox and has read nothing yet.
-    ///
-    /// # Errors
-    /// What `read` says, or as [`Sandbox::open`].
-    pub fn open_reading<E: From<Error> + Send>(
-        workspace: impl Into<Workspace>,
-        read: impl FnOnce() -> Result<Policy, E> + Send,
-    ) -> Result<Sandbox, E> {
-        let mut begun = Begun::begin(workspace.into())?;
-        let plan = || -> Result<(Policy, Planned), E> {
-            let policy = read()?;
-            let planned = begun.plan(&policy)?;
-            Ok((policy, planned))
-        };
-        let (process1, planned) = std::thread::scope(|scope| {
-            let planning = scope.spawn(plan);
-            let process1 = begun.start();
-            (process1, planning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        let (policy, planned) = planned?;
-        begun.timings.end("start process 1, read the policy, plan");
-        Ok(begun.finish(&policy, process1?, planned)?)
+        begun.open(policy, process1)
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
@@ -158,6 +132,49 @@ impl Sandbox {
     }
 }
 
+/// Process 1 of a sandbox to come, for a program that opens one sandbox and has read nothing yet: the namespaces are made
+/// while it reads. Dropping it ends process 1.
+#[derive(Debug)]
+pub struct Early {
+    process1: Process1,
+    host: Host,
+    timings: Timings,
+}
+
+impl Early {
+    /// Starts process 1 with the caller's identity. `None` where that fails, or where the owner of the working directory
+    /// is somebody else than root, who asks: [`Sandbox::open`] then starts it as it must be, or says what is wrong.
+    pub fn start() -> Option<Early> {
+        let mut timings = Timings::start();
+        let host = Host::known();
+        if host.uid == 0 && !std::fs::metadata(".").is_ok_and(|m| m.uid() == 0) {
+            return None;
+        }
+        timings.end("look at the host");
+        let process1 = Process1::start(&host).ok()?;
+        timings.end("start process 1 in its namespaces");
+        Some(Early { process1, host, timings })
+    }
+
+    /// As [`Sandbox::open`], around this process 1; around another one where the workspace's owner asks for another
+    /// identity.
+    ///
+    /// # Errors
+    /// As [`Sandbox::open`].
+    pub fn open(self, policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
+        let Early { process1, host, mut timings } = self;
+        timings.end("read the arguments and the policy");
+        let begun = Begun::begin(workspace.into(), timings)?;
+        let process1 = if begun.host == host {
+            process1
+        } else {
+            drop(process1);
+            Process1::start(&begun.host)?
+        };
+        begun.open(policy, process1)
+    }
+}
+
 /// A sandbox that is being built.
 struct Begun {
     host: Host,
@@ -166,11 +183,25 @@ struct Begun {
 }
 
 /// Process 1, which makes its network and waits for a plan.
+#[derive(Debug)]
 struct Process1 {
     // Dropped in this order, as in the sandbox.
     control: Control,
     init: Init,
     cgroup: Option<Cgroup>,
+}
+
+impl Process1 {
+    fn start(host: &Host) -> Result<Process1, Error> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .map_err(|e| Error::system("control socket", e))?;
+        // On version 2 a process that moves waits for the kernel; one that begins there does not.
+        let cgroup = if host.cgroup.version == 2 { Cgroup::make(&host.cgroup)? } else { None };
+        let birthplace = cgroup.as_ref().and_then(Cgroup::birthplace);
+        let init = enter::start(host, theirs.as_fd(), birthplace.as_ref())?;
+        Ok(Process1 { control: Control::new(ours), init, cgroup })
+    }
 }
 
 /// What process 1 is to do.
@@ -181,23 +212,17 @@ struct Planned {
 }
 
 impl Begun {
-    fn begin(workspace: Workspace) -> Result<Begun, Error> {
-        let mut timings = Timings::start();
+    fn begin(workspace: Workspace, mut timings: Timings) -> Result<Begun, Error> {
         let workspace = workspace.resolved()?;
         let host = Host::known().for_workspace(&workspace);
-        timings.end("look at the host");
+        timings.end("look at the workspace");
         Ok(Begun { host, workspace, timings })
     }
 
-    fn start(&self) -> Result<Process1, Error> {
-        let (ours, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .map_err(|e| Error::system("control socket", e))?;
-        // On version 2 a process that moves waits for the kernel; one that begins there does not.
-        let cgroup = if self.host.cgroup.version == 2 { Cgroup::make(&self.host.cgroup)? } else { None };
-        let birthplace = cgroup.as_ref().and_then(Cgroup::birthplace);
-        let init = enter::start(&self.host, theirs.as_fd(), birthplace.as_ref())?;
-        Ok(Process1 { control: Control::new(ours), init, cgroup })
+    fn open(mut self, policy: &Policy, process1: Process1) -> Result<Sandbox, Error> {
+        let planned = self.plan(policy)?;
+        self.timings.end("plan");
+        self.finish(policy, process1, planned)
     }
 
     fn plan(&self, policy: &Policy) -> Result<Planned, Error> {

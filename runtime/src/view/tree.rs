@@ -7,15 +7,16 @@
 use super::{PATH, SHELLS, View};
 use crate::Policy;
 use crate::cache::{self, Use};
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, StatVfsMountFlags, open, stat, statat, statvfs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The library that holds a bash back until its action comes, built by `build.rs` from `ahead/`.
@@ -81,7 +82,9 @@ pub(crate) struct Doubt {
 impl Doubt {
     /// Looks at all of them. If one has changed, the record is removed.
     pub(crate) fn is_unfounded(&self) -> bool {
-        let holds = self.stamps.split(|b| *b == b'\n').filter(|line| !line.is_empty()).all(Stamp::still);
+        let mut eye = Eye::default();
+        let lines = self.stamps.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+        let holds = { lines }.all(|line| Stamp::still(line, &mut eye));
         if !holds {
             let _ = fs::remove_file(&self.record);
         }
@@ -98,10 +101,11 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(path: &Path) -> Stamp {
-        let was = fs::metadata(path).ok().map(|m| {
-            let (dev, ino, size) = (m.dev().cast_signed(), m.ino().cast_signed(), m.size().cast_signed());
-            [dev, ino, size, m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()]
+    fn of(path: &Path, eye: &mut Eye) -> Stamp {
+        let was = eye.look(path).ok().map(|m| {
+            let (dev, ino) = (m.st_dev.cast_signed(), m.st_ino.cast_signed());
+            let (mtime, ctime) = (m.st_mtime_nsec.cast_signed(), m.st_ctime_nsec.cast_signed());
+            [dev, ino, m.st_size, m.st_mtime, mtime, m.st_ctime, ctime]
         });
         Stamp { path: path.into(), was }
     }
@@ -115,9 +119,9 @@ impl Stamp {
     }
 
     /// Whether the object of a line is what it was.
-    fn still(line: &[u8]) -> bool {
+    fn still(line: &[u8], eye: &mut Eye) -> bool {
         let Some(at) = line.iter().position(|b| *b == b' ') else { return false };
-        let now = Stamp::of(Path::new(OsStr::from_bytes(&line[at + 1..]))).was;
+        let now = Stamp::of(Path::new(OsStr::from_bytes(&line[at + 1..])), eye).was;
         let Ok(was) = std::str::from_utf8(&line[..at]) else { return false };
         match now {
             None => was == "-",
@@ -129,6 +133,24 @@ impl Stamp {
     fn text(was: Option<[i64; 7]>) -> String {
         let signed = |n: i64| if n < 0 { format!("-{:x}", n.unsigned_abs()) } else { format!("{n:x}") };
         was.map_or_else(|| "-".into(), |numbers| numbers.map(signed).join(","))
+    }
+}
+
+/// Looks at one file after the other; those of a directory are looked up from there, not each from the root.
+#[derive(Default)]
+struct Eye {
+    dir: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Eye {
+    fn look(&mut self, path: &Path) -> io::Result<Stat> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(stat(path)?) };
+        if self.dir.as_ref().is_none_or(|(dir, _)| dir.as_os_str() != parent) {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            self.dir = Some((parent.into(), open(parent, flags, Mode::empty())?));
+        }
+        let dir = self.dir.as_ref().map_or(CWD, |(_, fd)| fd.as_fd());
+        Ok(statat(dir, name, AtFlags::empty())?)
     }
 }
 
@@ -219,7 +241,8 @@ fn stamps(view: &View, policy: &Policy) -> Vec<Stamp> {
     let choices = ["/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf.d"].map(Path::new);
     let paths: BTreeSet<&Path> =
         files.chain(policy.path.iter().map(PathBuf::as_path)).chain(choices).collect();
-    paths.into_iter().map(Stamp::of).collect()
+    let mut eye = Eye::default();
+    paths.into_iter().map(|path| Stamp::of(path, &mut eye)).collect()
 }
 
 /// Makes the tree of a view, unless it is there.
@@ -276,14 +299,14 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
 
 /// The copy of a host file in the cache; made unless it is there.
 fn stored(store: &Path, from: &Path, executable: bool) -> io::Result<PathBuf> {
-    let stamp = Stamp::of(from);
+    let stamp = Stamp::of(from, &mut Eye::default());
     let copy = store.join(hex(&serde_json::to_vec(&(VERSION, &stamp, executable))?));
     if !copy.exists() {
         let draft = tempfile::NamedTempFile::new_in(store)?;
         fs::copy(from, draft.path())?;
         let mode = if executable { 0o555 } else { 0o444 };
         fs::set_permissions(draft.path(), Permissions::from_mode(mode))?;
-        if stamp != Stamp::of(from) {
+        if stamp != Stamp::of(from, &mut Eye::default()) {
             return Err(io::Error::other(format!("{} changed while it was copied", from.display())));
         }
         draft.persist(&copy)?;
@@ -308,19 +331,20 @@ mod tests {
     fn a_line_holds_until_its_file_changes() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("with space");
-        let absent = Stamp::of(&file).line();
-        assert!(Stamp::still(&absent));
+        let mut eye = Eye::default();
+        let absent = Stamp::of(&file, &mut eye).line();
+        assert!(Stamp::still(&absent, &mut eye));
         fs::write(&file, "one").unwrap();
-        assert!(!Stamp::still(&absent));
+        assert!(!Stamp::still(&absent, &mut eye));
         // From before 1970: a negative number.
         fs::File::open(&file)
             .unwrap()
             .set_modified(std::time::UNIX_EPOCH - std::time::Duration::from_secs(9))
             .unwrap();
-        let line = Stamp::of(&file).line();
-        assert!(Stamp::still(&line), "{}", String::from_utf8_lossy(&line));
+        let line = Stamp::of(&file, &mut eye).line();
+        assert!(Stamp::still(&line, &mut eye), "{}", String::from_utf8_lossy(&line));
         fs::write(&file, "two").unwrap();
-        assert!(!Stamp::still(&line));
-        assert!(!Stamp::still(b"no line"));
+        assert!(!Stamp::still(&line, &mut eye));
+        assert!(!Stamp::still(b"no line", &mut eye));
     }
 }

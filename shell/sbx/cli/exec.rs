@@ -6,7 +6,7 @@ mod stdin;
 use super::exit_codes::SBX_FAILED;
 use super::limits::PolicyArgs;
 use anyhow::Context;
-use sbx::{Action, Changes, Observation, Outcome, Sandbox, Shell, Stream, Timings, Workspace};
+use sbx::{Action, Backend, Changes, Early, Observation, Outcome, Shell, Stream, Timings, Workspace};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -61,8 +61,9 @@ impl Fate {
     }
 }
 
-pub fn run(args: Args) -> ExitCode {
-    match exec(&args) {
+/// Runs the action; around a process 1 that was started before the arguments were read, if there is one.
+pub fn run(args: Args, early: Option<Early>) -> ExitCode {
+    match exec(&args, early) {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
             eprintln!("sbx: {e:#}");
@@ -71,13 +72,13 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-fn exec(args: &Args) -> anyhow::Result<u8> {
+fn exec(args: &Args, early: Option<Early>) -> anyhow::Result<u8> {
     let fate = Fate::parse(&args.changes);
     let workspace = Workspace::new(&args.workspace);
-    let mut shell = if args.policy.may_be_without_processes() {
-        Shell::open(&args.policy.resolve()?, workspace)?
-    } else {
-        Shell::around(Sandbox::open_reading(workspace, || args.policy.resolve())?)
+    let policy = args.policy.resolve()?;
+    let mut shell = match early {
+        Some(early) if policy.backend == Backend::Native => Shell::around(early.open(&policy, workspace)?),
+        _ => Shell::open(&policy, workspace)?,
     };
     let mut action = match (&args.script, &args.shell) {
         (Some(script), _) | (None, Some(script)) => Action::bash(script),

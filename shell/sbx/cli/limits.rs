@@ -38,22 +38,6 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 impl PolicyArgs {
-    /// Whether the policy may have another backend than native, without reading it as one: what is native is started
-    /// before its policy is read.
-    pub fn may_be_without_processes(&self) -> bool {
-        /// Presets with a backend of their own, and what a file says that has one.
-        const SIGNS: [&str; 2] = ["paranoid", "wasi"];
-        let is_file = self.policy.contains('/') || self.policy.ends_with(".toml");
-        let signs = |text: &str| SIGNS.iter().any(|sign| text.contains(sign));
-        self.backend.is_some()
-            || if is_file {
-                // What cannot be read is told when it is read as a policy.
-                std::fs::read_to_string(&self.policy).is_ok_and(|text| signs(&text))
-            } else {
-                signs(&self.policy)
-            }
-    }
-
     /// Reads the policy and tightens it.
     pub fn resolve(&self) -> anyhow::Result<Policy> {
         let mut policy = Policy::named(&self.policy)?;

@@ -85,10 +85,12 @@ struct OnlyExec {
 /// Parses the command line and runs the subcommand.
 pub fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1).peekable();
-    if words.peek().is_some_and(|word| word == "exec")
-        && let Ok(only) = OnlyExec::try_parse_from(words)
-    {
-        return exec::run(only.args);
+    if words.peek().is_some_and(|word| word == "exec") {
+        // Its namespaces are made while we read what is asked for.
+        let early = sbx::Early::start();
+        if let Ok(only) = OnlyExec::try_parse_from(words) {
+            return exec::run(only.args, early);
+        }
     }
     // Help and complaints are those of the whole command line.
     let cli = match Cli::try_parse() {
@@ -100,7 +102,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Exec(args) => return exec::run(args),
+        Command::Exec(args) => return exec::run(args, None),
         Command::Shell(args) => shell::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Doctor(args) => doctor::run(args),
