@@ -38,7 +38,10 @@ if [ ! -e "$libc/libc.a" ]; then
         cd "$work"
         {
             echo 'create libc.a'
-            find zig/o -name 'lib*.a' | LC_ALL=C sort | sed 's/^/addlib /'
+            # The order decides between equal names; zig's own folders are named by where it works.
+            for part in libc.a libzigc.a libcompiler_rt.a; do
+                find zig/o -name "$part" | LC_ALL=C sort | head -n 1 | sed 's/^/addlib /'
+            done
             printf 'save\nend\n'
         } | "$zig" ar -M
     )

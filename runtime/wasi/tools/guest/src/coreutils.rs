@@ -33,8 +33,6 @@ pub const TABLE: &[(&str, Main)] = &[
     ("fold", uu_fold::uumain),
     ("head", uu_head::uumain),
     ("join", uu_join::uumain),
-    ("link", uu_link::uumain),
-    ("ln", uu_ln::uumain),
     ("md5sum", uu_md5sum::uumain),
     ("mkdir", uu_mkdir::uumain),
     ("mktemp", uu_mktemp::uumain),

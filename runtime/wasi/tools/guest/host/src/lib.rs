@@ -39,6 +39,15 @@ pub fn symlink(target: &Path, link: &Path) -> io::Result<()> {
     here::symlink_impl(target, link)
 }
 
+/// Makes another name for a file.
+pub fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+    here::hard_link(&whole(from)?, &whole(to)?)
+}
+
+fn whole(path: &Path) -> io::Result<std::path::PathBuf> {
+    Ok(if path.is_absolute() { path.to_owned() } else { std::env::current_dir()?.join(path) })
+}
+
 /// Makes a pipe: the reading descriptor, the writing one.
 pub fn pipe() -> io::Result<(u32, u32)> {
     here::pipe()

@@ -21,8 +21,14 @@ unsafe extern "C" {
     fn sbx_mode(path: *const u8, length: u32, follow: u32) -> i32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn path_link(from_dir: i32, flags: i32, from: *const u8, from_length: u32, to_dir: i32, to: *const u8, to_length: u32) -> i32;
+}
+
 unsafe extern "C" {
     fn symlink(target: *const core::ffi::c_char, link: *const core::ffi::c_char) -> i32;
+    fn __wasilibc_find_abspath(path: *const core::ffi::c_char, prefix: *mut *const core::ffi::c_char, rest: *mut *const core::ffi::c_char) -> i32;
 }
 
 /// What is known of a file.
@@ -89,6 +95,26 @@ pub fn spawn(argv: &[Vec<u8>], stdio: [u32; 3]) -> Option<i32> {
     // SAFETY: the host reads `length` bytes at the pointer during the call.
     let status = unsafe { sbx_spawn(words.as_ptr(), words.len() as u32, stdio[0], stdio[1], stdio[2]) };
     (status >= 0).then_some(status)
+}
+
+// The C library's own call keeps both paths in one buffer, so that the second is taken for both.
+pub fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (CString::new(from.as_os_str().as_bytes())?, CString::new(to.as_os_str().as_bytes())?);
+    let find = |path: &CString| {
+        let (mut prefix, mut rest) = (core::ptr::null(), core::ptr::null());
+        // SAFETY: the path is terminated and lives on; the two results point into it or into what never goes.
+        let dir = unsafe { __wasilibc_find_abspath(path.as_ptr(), &mut prefix, &mut rest) };
+        if dir < 0 {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        // SAFETY: on success the rest is the terminated end of the path.
+        let length = unsafe { core::ffi::CStr::from_ptr(rest) }.to_bytes().len() as u32;
+        io::Result::Ok((dir, rest.cast::<u8>(), length))
+    };
+    let ((from_dir, from_rest, from_length), (to_dir, to_rest, to_length)) = (find(&from)?, find(&to)?);
+    // SAFETY: the host reads both paths' bytes during the call; they live until its end.
+    let errno = unsafe { path_link(from_dir, 0, from_rest, from_length, to_dir, to_rest, to_length) };
+    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
 }
 
 /// The number of an open file.

@@ -119,7 +119,7 @@ impl Copy<'_> {
         }
         let fresh = !to.exists();
         let result = if self.has(&["l", "link"]) {
-            fs::hard_link(from, to)
+            guest_host::hard_link(from, to)
         } else if self.has(&["s", "symbolic-link"]) {
             guest_host::symlink(from, to)
         } else if kind == 0o120000 {

@@ -11,6 +11,7 @@ mod gzip;
 mod ids;
 mod io;
 mod lines;
+mod ln;
 mod ls;
 mod patch;
 pub mod sed;
@@ -40,6 +41,8 @@ pub const TABLE: &[(&str, Main)] = &[
     ("hostname", ids::hostname),
     ("id", ids::id),
     ("install", chmod::install),
+    ("link", ln::link),
+    ("ln", ln::main),
     ("logname", ids::logname),
     ("ls", ls::main),
     ("patch", patch::main),

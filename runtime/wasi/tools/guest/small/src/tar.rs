@@ -326,7 +326,7 @@ fn put(path: &Path, kind: EntryType, mode: u32, data: &[u8], link: Option<&[u8]>
     }
     match (kind, link) {
         (EntryType::Symlink, Some(target)) => guest_host::symlink(guest_host::path_of(target), path),
-        (EntryType::Link, Some(target)) => fs::hard_link(top.join(guest_host::path_of(target)), path),
+        (EntryType::Link, Some(target)) => guest_host::hard_link(&top.join(guest_host::path_of(target)), path),
         _ => {
             fs::write(path, data)?;
             guest_host::set_mode(path, mode & 0o777)
