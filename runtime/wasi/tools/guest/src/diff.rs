@@ -54,8 +54,11 @@ pub fn cmp(argv: Vec<OsString>) -> i32 {
 
 fn read(path: &OsString) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    let result =
-        if path == "-" { std::io::stdin().read_to_end(&mut bytes).map(|_| ()) } else { std::fs::read(path).map(|read| bytes = read) };
+    let result = if path == "-" {
+        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
+    } else {
+        std::fs::read(path).map(|read| bytes = read)
+    };
     match result {
         Ok(()) => Some(bytes),
         Err(error) => {

@@ -12,7 +12,10 @@ const CANNOT_START: i32 = 126;
 const NOT_FOUND: i32 = 127;
 
 /// Commands to which `-` is stdin.
-const STDIN: &[&str] = &["comm", "cut", "expand", "fmt", "fold", "head", "join", "nl", "od", "paste", "sort", "split", "tail", "unexpand", "wc"];
+const STDIN: &[&str] = &[
+    "comm", "cut", "expand", "fmt", "fold", "head", "join", "nl", "od", "paste", "sort", "split", "tail",
+    "unexpand", "wc",
+];
 
 fn main() {
     let mut argv: Vec<OsString> = std::env::args_os().collect();
@@ -51,9 +54,7 @@ fn run(name: &str, argv: &mut Vec<OsString>) -> i32 {
         }
         name if guest_small::command(name).is_some() => small(name, argv),
         _ => match coreutils::TABLE.binary_search_by(|(entry, _)| (*entry).cmp(name)) {
-            Ok(at) => {
-                uu(if name == "[" { "test" } else { name }, coreutils::TABLE[at].1, argv)
-            }
+            Ok(at) => uu(if name == "[" { "test" } else { name }, coreutils::TABLE[at].1, argv),
             Err(_) => {
                 eprintln!("{name}: applet not found");
                 NOT_FOUND

@@ -66,9 +66,14 @@ impl Reader {
             let here = &self.buffer[self.start..];
             let found = match separator {
                 Separator::Byte(byte) => memchr::memchr(*byte, &here[looked..]).map(|at| (looked + at, 1)),
-                Separator::Paragraph => here[looked..].windows(2).position(|pair| pair == b"\n\n").map(|at| (looked + at, 2)),
+                Separator::Paragraph => {
+                    here[looked..].windows(2).position(|pair| pair == b"\n\n").map(|at| (looked + at, 2))
+                }
                 // A match at the very end may go on in what is not read yet.
-                Separator::Pattern(regex) => regex.find(here).filter(|found| !found.is_empty() && (found.end() < here.len() || self.ended)).map(|found| (found.start(), found.len())),
+                Separator::Pattern(regex) => regex
+                    .find(here)
+                    .filter(|found| !found.is_empty() && (found.end() < here.len() || self.ended))
+                    .map(|found| (found.start(), found.len())),
             };
             if let Some((at, length)) = found {
                 let record = here[..at].to_vec();
@@ -130,7 +135,9 @@ impl Writer {
 /// A file of its own in the directory for such, removed by its user.
 pub fn scratch() -> io::Result<(File, std::path::PathBuf)> {
     let dir = std::path::PathBuf::from(std::env::var_os("TMPDIR").unwrap_or_else(|| "/tmp".into()));
-    let stamp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let stamp = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos());
     for number in 0..1000 {
         let path = dir.join(format!(".awk-{stamp}-{number}"));
         match File::options().read(true).write(true).create_new(true).open(&path) {

@@ -16,13 +16,14 @@ pub enum Token {
 }
 
 const WORDS: &[&str] = &[
-    "BEGIN", "END", "function", "func", "if", "else", "while", "for", "do", "break", "continue", "next", "nextfile", "exit", "return", "delete", "in",
-    "getline", "print", "printf",
+    "BEGIN", "END", "function", "func", "if", "else", "while", "for", "do", "break", "continue", "next",
+    "nextfile", "exit", "return", "delete", "in", "getline", "print", "printf",
 ];
 /// Longer ones first.
 const SIGNS: &[&str] = &[
-    "**=", "&&", "||", "==", "!=", "<=", ">=", ">>", "++", "--", "+=", "-=", "*=", "/=", "%=", "^=", "**", "!~", "{", "}", "(", ")", "[", "]", ";", ",",
-    "+", "-", "*", "/", "%", "^", "!", ">", "<", "|", "?", ":", "~", "$", "=",
+    "**=", "&&", "||", "==", "!=", "<=", ">=", ">>", "++", "--", "+=", "-=", "*=", "/=", "%=", "^=", "**",
+    "!~", "{", "}", "(", ")", "[", "]", ";", ",", "+", "-", "*", "/", "%", "^", "!", ">", "<", "|", "?", ":",
+    "~", "$", "=",
 ];
 
 /// Takes a program apart; an error names the line.
@@ -45,7 +46,8 @@ pub fn tokens(text: &[u8]) -> Result<Vec<(Token, usize)>, String> {
             b'\\' if text.get(at + 1) == Some(&b'\r') => at += 2,
             b'#' => at += text[at..].iter().take_while(|byte| **byte != b'\n').count(),
             b'"' => {
-                let (value, used) = string(&text[at + 1..]).ok_or_else(|| format!("line {line}: runaway string constant"))?;
+                let (value, used) =
+                    string(&text[at + 1..]).ok_or_else(|| format!("line {line}: runaway string constant"))?;
                 out.push((Token::Text(value), line));
                 at += 1 + used;
             }
@@ -54,7 +56,12 @@ pub fn tokens(text: &[u8]) -> Result<Vec<(Token, usize)>, String> {
                 let mut class = false;
                 loop {
                     match text.get(end) {
-                        None | Some(b'\n') => return Err(format!("line {line}: runaway regular expression /{} ...", String::from_utf8_lossy(&text[at + 1..end.min(at + 11)]))),
+                        None | Some(b'\n') => {
+                            return Err(format!(
+                                "line {line}: runaway regular expression /{} ...",
+                                String::from_utf8_lossy(&text[at + 1..end.min(at + 11)])
+                            ));
+                        }
                         Some(b'\\') => end += 1,
                         Some(b'[') => {
                             class = true;
@@ -81,7 +88,11 @@ pub fn tokens(text: &[u8]) -> Result<Vec<(Token, usize)>, String> {
                 at += used.max(1);
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
-                let end = at + text[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+                let end = at
+                    + text[at..]
+                        .iter()
+                        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+                        .count();
                 let name = String::from_utf8_lossy(&text[at..end]).into_owned();
                 let token = match WORDS.iter().find(|word| **word == name) {
                     Some(word) => Token::Word(word),
@@ -152,7 +163,8 @@ pub fn unescape(text: &[u8]) -> Vec<u8> {
             b'\n' => {}
             b'0'..=b'7' => {
                 let count = text[at..].iter().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
-                let value = text[at..at + count].iter().fold(0u32, |value, byte| value * 8 + u32::from(byte - b'0'));
+                let value =
+                    text[at..at + count].iter().fold(0u32, |value, byte| value * 8 + u32::from(byte - b'0'));
                 out.push(value as u8);
                 at += count - 1;
             }

@@ -23,7 +23,8 @@ fn complain(text: &str) -> i32 {
 /// Runs awk with these arguments, the first being its name, and returns its exit status.
 pub fn main(argv: &[Vec<u8>]) -> i32 {
     let mut args = argv.iter().skip(1).peekable();
-    let (mut separator, mut sets, mut program): (Option<Vec<u8>>, Vec<(String, Vec<u8>)>, Option<Vec<u8>>) = (None, Vec::new(), None);
+    let (mut separator, mut sets, mut program): (Option<Vec<u8>>, Vec<(String, Vec<u8>)>, Option<Vec<u8>>) =
+        (None, Vec::new(), None);
     while let Some(arg) = args.next_if(|arg| arg.len() > 1 && arg[0] == b'-') {
         if arg == b"--" {
             break;
@@ -39,17 +40,25 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
             }
             continue;
         }
-        let mut value = |arg: &[u8]| if arg.len() > 2 { Some(arg[2..].to_vec()) } else { args.next().cloned() };
+        let mut value =
+            |arg: &[u8]| if arg.len() > 2 { Some(arg[2..].to_vec()) } else { args.next().cloned() };
         match arg[1] {
             b'F' => match value(arg) {
-                Some(value) => separator = Some(if value == b"t" { b"\t".to_vec() } else { lex::unescape(&value) }),
+                Some(value) => {
+                    separator = Some(if value == b"t" { b"\t".to_vec() } else { lex::unescape(&value) })
+                }
                 None => return complain("option requires an argument -- F"),
             },
             b'v' => {
                 let Some(pair) = value(arg) else { return complain("option requires an argument -- v") };
                 match split_set(&pair) {
                     Some(set) => sets.push(set),
-                    None => return complain(&format!("improper assignment: -v {}", String::from_utf8_lossy(&pair))),
+                    None => {
+                        return complain(&format!(
+                            "improper assignment: -v {}",
+                            String::from_utf8_lossy(&pair)
+                        ));
+                    }
                 }
             }
             b'f' => {
@@ -66,7 +75,12 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
                         program.extend_from_slice(&text);
                         program.push(b'\n');
                     }
-                    Err(_) => return complain(&format!("cannot open \"{}\" (No such file or directory)", String::from_utf8_lossy(&file))),
+                    Err(_) => {
+                        return complain(&format!(
+                            "cannot open \"{}\" (No such file or directory)",
+                            String::from_utf8_lossy(&file)
+                        ));
+                    }
                 }
             }
             b'W' => {
@@ -97,6 +111,7 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
 fn split_set(pair: &[u8]) -> Option<(String, Vec<u8>)> {
     let end = pair.iter().position(|byte| *byte == b'=')?;
     let name = std::str::from_utf8(&pair[..end]).ok()?;
-    let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     valid.then(|| (name.to_owned(), lex::unescape(&pair[end + 1..])))
 }

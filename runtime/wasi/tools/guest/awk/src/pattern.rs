@@ -133,7 +133,14 @@ fn class(rest: &[u8]) -> Option<(String, usize)> {
                 out.push_str(&format!("[:{}:]", String::from_utf8_lossy(&rest[at + 1..end])));
                 at = end + 2;
             }
-            b'-' if at - 1 > first && rest.get(at).is_some_and(|byte| *byte != b']') && !out.ends_with('[') && !out.ends_with('^') && !out.ends_with(":]") => out.push('-'),
+            b'-' if at - 1 > first
+                && rest.get(at).is_some_and(|byte| *byte != b']')
+                && !out.ends_with('[')
+                && !out.ends_with('^')
+                && !out.ends_with(":]") =>
+            {
+                out.push('-')
+            }
             b'\\' => {
                 let next = *rest.get(at)?;
                 at += 1;

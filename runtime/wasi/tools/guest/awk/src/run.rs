@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 /// The variables that mean something, in their order.
 pub const KNOWN: &[&str] = &[
-    "NF", "NR", "FNR", "FS", "OFS", "ORS", "RS", "FILENAME", "SUBSEP", "RSTART", "RLENGTH", "CONVFMT", "OFMT", "ENVIRON", "ARGV", "ARGC",
+    "NF", "NR", "FNR", "FS", "OFS", "ORS", "RS", "FILENAME", "SUBSEP", "RSTART", "RLENGTH", "CONVFMT",
+    "OFMT", "ENVIRON", "ARGV", "ARGC",
 ];
 const NF: usize = 0;
 const NR: usize = 1;
@@ -65,7 +66,8 @@ impl Array {
     }
 
     fn keys(&self) -> Vec<Rc<[u8]>> {
-        let mut keys: Vec<(&u64, &Rc<[u8]>)> = self.values.iter().map(|(key, (place, _))| (place, key)).collect();
+        let mut keys: Vec<(&u64, &Rc<[u8]>)> =
+            self.values.iter().map(|(key, (place, _))| (place, key)).collect();
         keys.sort_unstable();
         keys.into_iter().map(|(_, key)| key.clone()).collect()
     }
@@ -134,7 +136,12 @@ struct Machine<'a> {
 }
 
 /// Runs a program over its operands.
-pub fn run(program: &Program, separator: Option<Vec<u8>>, sets: Vec<(String, Vec<u8>)>, operands: Vec<Vec<u8>>) -> i32 {
+pub fn run(
+    program: &Program,
+    separator: Option<Vec<u8>>,
+    sets: Vec<(String, Vec<u8>)>,
+    operands: Vec<Vec<u8>>,
+) -> i32 {
     let mut machine = Machine {
         program,
         globals: vec![Cell::Unset; program.globals.len()],
@@ -179,7 +186,15 @@ pub fn run(program: &Program, separator: Option<Vec<u8>>, sets: Vec<(String, Vec
 
 impl<'a> Machine<'a> {
     fn start(&mut self, separator: Option<Vec<u8>>, sets: Vec<(String, Vec<u8>)>, operands: Vec<Vec<u8>>) {
-        let texts: [(usize, &[u8]); 7] = [(FS, b" "), (OFS, b" "), (ORS, b"\n"), (RS, b"\n"), (SUBSEP, b"\x1c"), (CONVFMT, b"%.6g"), (OFMT, b"%.6g")];
+        let texts: [(usize, &[u8]); 7] = [
+            (FS, b" "),
+            (OFS, b" "),
+            (ORS, b"\n"),
+            (RS, b"\n"),
+            (SUBSEP, b"\x1c"),
+            (CONVFMT, b"%.6g"),
+            (OFMT, b"%.6g"),
+        ];
         for (at, text) in texts {
             self.globals[at] = Cell::Value(Value::text(text));
         }
@@ -305,7 +320,11 @@ impl<'a> Machine<'a> {
                 Err(error) => {
                     let name = String::from_utf8_lossy(&self.text(FILENAME)).into_owned();
                     self.flush();
-                    let reason = if error.kind() == io::ErrorKind::IsADirectory { "Is a directory".into() } else { guest_git::reason(&error) };
+                    let reason = if error.kind() == io::ErrorKind::IsADirectory {
+                        "Is a directory".into()
+                    } else {
+                        guest_git::reason(&error)
+                    };
                     let _ = writeln!(io::stderr().lock(), "awk: read error on {name} ({reason})");
                     self.missing = true;
                     self.main = None;
@@ -478,7 +497,9 @@ impl<'a> Machine<'a> {
     fn array(&mut self, name: ArrayName) -> Run<Shared> {
         let cell = match name {
             ArrayName::Global(at) => &mut self.globals[at],
-            ArrayName::Local(at) => &mut self.frames.last_mut().expect("locals are named in functions only")[at],
+            ArrayName::Local(at) => {
+                &mut self.frames.last_mut().expect("locals are named in functions only")[at]
+            }
         };
         match cell {
             Cell::Array(array) => Ok(array.clone()),
@@ -582,7 +603,9 @@ impl<'a> Machine<'a> {
                 match &self.globals[*at] {
                     Cell::Value(value) => value.clone(),
                     Cell::Unset => Value::None,
-                    Cell::Array(_) => return fail(format!("array {} used as a scalar", self.program.globals[*at])),
+                    Cell::Array(_) => {
+                        return fail(format!("array {} used as a scalar", self.program.globals[*at]));
+                    }
                 }
             }
             Expr::Local(at) => match &self.frames.last().expect("locals are named in functions only")[*at] {
@@ -703,7 +726,9 @@ impl<'a> Machine<'a> {
         for arg in args {
             let cell = match arg {
                 Expr::Global(at) => self.globals[*at].clone(),
-                Expr::Local(at) => self.frames.last().expect("locals are named in functions only")[*at].clone(),
+                Expr::Local(at) => {
+                    self.frames.last().expect("locals are named in functions only")[*at].clone()
+                }
                 _ => Cell::Value(self.eval(arg)?),
             };
             frame.push(match (cell, arg) {
@@ -729,7 +754,9 @@ impl<'a> Machine<'a> {
             }
             let cell = match arg {
                 Expr::Global(at) => &mut self.globals[*at],
-                Expr::Local(at) => &mut self.frames.last_mut().expect("locals are named in functions only")[*at],
+                Expr::Local(at) => {
+                    &mut self.frames.last_mut().expect("locals are named in functions only")[*at]
+                }
                 _ => continue,
             };
             if matches!(cell, Cell::Unset) {
@@ -773,7 +800,13 @@ impl<'a> Machine<'a> {
                     for (at, arg) in args.iter().enumerate() {
                         // What is evaluated may itself write.
                         let value = match arg {
-                            Expr::Call(..) | Expr::Builtin(..) | Expr::Getline { .. } | Expr::Concat(..) | Expr::If(..) if direct => {
+                            Expr::Call(..)
+                            | Expr::Builtin(..)
+                            | Expr::Getline { .. }
+                            | Expr::Concat(..)
+                            | Expr::If(..)
+                                if direct =>
+                            {
                                 std::mem::swap(&mut self.out, target);
                                 let value = self.eval(arg);
                                 std::mem::swap(&mut self.out, target);
@@ -937,7 +970,9 @@ impl<'a> Machine<'a> {
         let name = self.eval(name)?.to_text(&convert).to_vec();
         if !self.writers.contains_key(&name) {
             let shown = String::from_utf8_lossy(&name).into_owned();
-            let refuse = |error: io::Error| Jump::Fail(format!("cannot open \"{shown}\" for output ({})", guest_git::reason(&error)));
+            let refuse = |error: io::Error| {
+                Jump::Fail(format!("cannot open \"{shown}\" for output ({})", guest_git::reason(&error)))
+            };
             let writer = match (way, name.as_slice()) {
                 (Way::Pipe, _) => {
                     let (file, path) = scratch().map_err(refuse)?;
@@ -945,7 +980,13 @@ impl<'a> Machine<'a> {
                 }
                 (_, b"/dev/stdout" | b"-") => Writer::Stdout,
                 (_, b"/dev/stderr") => Writer::Stderr,
-                (Way::Append, _) => Writer::File(BufWriter::new(File::options().append(true).create(true).open(guest_host::path_of(&name)).map_err(refuse)?)),
+                (Way::Append, _) => Writer::File(BufWriter::new(
+                    File::options()
+                        .append(true)
+                        .create(true)
+                        .open(guest_host::path_of(&name))
+                        .map_err(refuse)?,
+                )),
                 _ => Writer::File(BufWriter::new(File::create(guest_host::path_of(&name)).map_err(refuse)?)),
             };
             self.writers.insert(name.clone(), writer);
@@ -975,7 +1016,8 @@ impl<'a> Machine<'a> {
                 let _ = file.flush();
                 let _ = file.seek(io::SeekFrom::Start(0));
                 let argv = [b"sh".to_vec(), b"-c".to_vec(), command];
-                status = f64::from(guest_host::spawn(&argv, [guest_host::descriptor(&file), 1, 2]).unwrap_or(127));
+                status =
+                    f64::from(guest_host::spawn(&argv, [guest_host::descriptor(&file), 1, 2]).unwrap_or(127));
                 let _ = std::fs::remove_file(path);
             }
             Some(Writer::File(mut file)) => status = if file.flush().is_ok() { 0.0 } else { -1.0 },
@@ -1013,7 +1055,8 @@ impl<'a> Machine<'a> {
                     let _ = std::fs::remove_file(path);
                     self.readers.insert(command.clone(), Reader::new(Box::new(file)));
                 }
-                let read = self.readers.get_mut(&command).expect("it was put there above").record(&self.separator);
+                let read =
+                    self.readers.get_mut(&command).expect("it was put there above").record(&self.separator);
                 let record = read.unwrap_or(None);
                 if record.is_some() {
                     let number = self.number(NR) + 1.0;
@@ -1036,7 +1079,9 @@ impl<'a> Machine<'a> {
         let wrong = || Jump::Fail(format!("wrong number of arguments in call to {name}"));
         let arg = |at: usize| args.get(at).ok_or_else(wrong);
         let number = |machine: &mut Self, at: usize| -> Run<f64> { Ok(machine.eval(arg(at)?)?.number()) };
-        let text = |machine: &mut Self, at: usize| -> Run<Rc<[u8]>> { Ok(machine.eval(arg(at)?)?.to_text(&convert)) };
+        let text = |machine: &mut Self, at: usize| -> Run<Rc<[u8]>> {
+            Ok(machine.eval(arg(at)?)?.to_text(&convert))
+        };
         Ok(match name {
             "length" => match args.first() {
                 None => {
@@ -1048,7 +1093,12 @@ impl<'a> Machine<'a> {
                     let length = array.borrow().values.len();
                     Value::Number(length as f64)
                 }
-                Some(Expr::Local(at)) if matches!(self.frames.last().expect("locals are named in functions only")[*at], Cell::Array(_)) => {
+                Some(Expr::Local(at))
+                    if matches!(
+                        self.frames.last().expect("locals are named in functions only")[*at],
+                        Cell::Array(_)
+                    ) =>
+                {
                     let array = self.array(ArrayName::Local(*at))?;
                     let length = array.borrow().values.len();
                     Value::Number(length as f64)
@@ -1101,7 +1151,9 @@ impl<'a> Machine<'a> {
                 let target = args.get(2).unwrap_or(&whole);
                 let old = self.eval(target)?.to_text(&convert);
                 let (new, count) = replace(&regex, &old, &with, name == "gsub", None);
-                if count > 0 && matches!(target, Expr::Global(_) | Expr::Local(_) | Expr::Field(_) | Expr::Index(..)) {
+                if count > 0
+                    && matches!(target, Expr::Global(_) | Expr::Local(_) | Expr::Field(_) | Expr::Index(..))
+                {
                     self.set(target, Value::text(new))?;
                 }
                 Value::Number(count as f64)
@@ -1131,7 +1183,9 @@ impl<'a> Machine<'a> {
                         }
                     }
                 }
-                let (start, length) = regex.find(&text).map_or((0.0, -1.0), |found| (found.start() as f64 + 1.0, found.len() as f64));
+                let (start, length) = regex
+                    .find(&text)
+                    .map_or((0.0, -1.0), |found| (found.start() as f64 + 1.0, found.len() as f64));
                 self.globals[RSTART] = Cell::Value(Value::Number(start));
                 self.globals[RLENGTH] = Cell::Value(Value::Number(length));
                 Value::Number(start)
@@ -1157,7 +1211,8 @@ impl<'a> Machine<'a> {
             "srand" => {
                 let old = self.seed;
                 self.seed = if count > 0 { number(self, 0)? } else { now() };
-                self.random = (self.seed.to_bits() ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0x2545_f491_4f6c_dd1d) | 1;
+                self.random =
+                    (self.seed.to_bits() ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0x2545_f491_4f6c_dd1d) | 1;
                 Value::Number(old)
             }
             "tolower" => Value::text(text(self, 0)?.to_ascii_lowercase()),
@@ -1185,16 +1240,26 @@ impl<'a> Machine<'a> {
             }
             "mktime" => {
                 let text = text(self, 0)?;
-                let parts: Vec<i64> = String::from_utf8_lossy(&text).split_whitespace().map(|part| part.parse().unwrap_or(0)).collect();
-                let [year, month, day, hour, minute, second, ..] = parts.as_slice() else { return Ok(Value::Number(-1.0)) };
-                let date = guest_git::read_date(&format!("{year}-{month:02}-{day:02} 00:00:00")).unwrap_or(-1);
+                let parts: Vec<i64> = String::from_utf8_lossy(&text)
+                    .split_whitespace()
+                    .map(|part| part.parse().unwrap_or(0))
+                    .collect();
+                let [year, month, day, hour, minute, second, ..] = parts.as_slice() else {
+                    return Ok(Value::Number(-1.0));
+                };
+                let date =
+                    guest_git::read_date(&format!("{year}-{month:02}-{day:02} 00:00:00")).unwrap_or(-1);
                 Value::Number((date + hour * 3600 + minute * 60 + second) as f64)
             }
             "and" => Value::Number((number(self, 0)? as u64 & number(self, 1)? as u64) as f64),
             "or" => Value::Number((number(self, 0)? as u64 | number(self, 1)? as u64) as f64),
             "xor" => Value::Number((number(self, 0)? as u64 ^ number(self, 1)? as u64) as f64),
-            "lshift" => Value::Number((number(self, 0)? as u64).checked_shl(number(self, 1)? as u32).unwrap_or(0) as f64),
-            "rshift" => Value::Number((number(self, 0)? as u64).checked_shr(number(self, 1)? as u32).unwrap_or(0) as f64),
+            "lshift" => Value::Number(
+                (number(self, 0)? as u64).checked_shl(number(self, 1)? as u32).unwrap_or(0) as f64,
+            ),
+            "rshift" => Value::Number(
+                (number(self, 0)? as u64).checked_shr(number(self, 1)? as u32).unwrap_or(0) as f64,
+            ),
             "compl" => Value::Number((!(number(self, 0)? as u64) & ((1 << 53) - 1)) as f64),
             "strtonum" => {
                 let text = String::from_utf8_lossy(&text(self, 0)?).into_owned();
@@ -1208,7 +1273,11 @@ impl<'a> Machine<'a> {
                 let array = self.array(name_of(arg(0)?).ok_or_else(wrong)?)?;
                 let mut values: Vec<Value> = {
                     let array = array.borrow();
-                    if name == "asort" { array.values.values().map(|(_, value)| value.clone()).collect() } else { array.values.keys().map(|key| Value::Text(key.clone())).collect() }
+                    if name == "asort" {
+                        array.values.values().map(|(_, value)| value.clone()).collect()
+                    } else {
+                        array.values.keys().map(|key| Value::Text(key.clone())).collect()
+                    }
                 };
                 values.sort_by(|a, b| self.compare(a, b).unwrap_or(std::cmp::Ordering::Equal));
                 let target = match args.get(1) {
@@ -1226,7 +1295,9 @@ impl<'a> Machine<'a> {
             "isarray" | "typeof" => {
                 let cell = match arg(0)? {
                     Expr::Global(at) => self.globals[*at].clone(),
-                    Expr::Local(at) => self.frames.last().expect("locals are named in functions only")[*at].clone(),
+                    Expr::Local(at) => {
+                        self.frames.last().expect("locals are named in functions only")[*at].clone()
+                    }
                     expr => Cell::Value(self.eval(expr)?),
                 };
                 if name == "isarray" {
@@ -1255,7 +1326,9 @@ fn name_of(expr: &Expr) -> Option<ArrayName> {
 }
 
 fn now() -> f64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs() as f64)
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs() as f64)
 }
 
 // To the nearest whole number, halves to the even one.
@@ -1373,7 +1446,9 @@ fn replace_groups(regex: &Regex, text: &[u8], with: &[u8], nth: Option<usize>) -
         while let Some(byte) = bytes.next() {
             match byte {
                 b'\\' => match bytes.next() {
-                    Some(digit @ b'0'..=b'9') => out.extend_from_slice(groups.get(usize::from(digit - b'0')).map_or(b"", |group| group.as_bytes())),
+                    Some(digit @ b'0'..=b'9') => out.extend_from_slice(
+                        groups.get(usize::from(digit - b'0')).map_or(b"", |group| group.as_bytes()),
+                    ),
                     Some(byte) => out.push(*byte),
                     None => out.push(b'\\'),
                 },

@@ -16,7 +16,11 @@ pub enum Expr {
     Index(Array, Vec<Expr>),
     Assign(Box<Expr>, Option<Op>, Box<Expr>),
     /// Before or after, and by how much.
-    Step { target: Box<Expr>, by: f64, before: bool },
+    Step {
+        target: Box<Expr>,
+        by: f64,
+        before: bool,
+    },
     Binary(Op, Box<Expr>, Box<Expr>),
     Concat(Box<Expr>, Box<Expr>),
     And(Box<Expr>, Box<Expr>),
@@ -29,7 +33,10 @@ pub enum Expr {
     If(Box<Expr>, Box<Expr>, Box<Expr>),
     Call(usize, Vec<Expr>),
     Builtin(String, Vec<Expr>),
-    Getline { from: From, target: Option<Box<Expr>> },
+    Getline {
+        from: From,
+        target: Option<Box<Expr>>,
+    },
     /// Keys in parentheses, before `in` or as arguments of `print`.
     Group(Vec<Expr>),
 }
@@ -115,9 +122,10 @@ pub struct Program {
 
 /// Functions of the language.
 const BUILTINS: &[&str] = &[
-    "length", "substr", "index", "split", "sub", "gsub", "gensub", "match", "sprintf", "sin", "cos", "atan2", "exp", "log", "sqrt", "int", "rand", "srand",
-    "tolower", "toupper", "system", "close", "fflush", "systime", "strftime", "mktime", "and", "or", "xor", "lshift", "rshift", "compl", "strtonum",
-    "asort", "asorti", "typeof", "isarray",
+    "length", "substr", "index", "split", "sub", "gsub", "gensub", "match", "sprintf", "sin", "cos", "atan2",
+    "exp", "log", "sqrt", "int", "rand", "srand", "tolower", "toupper", "system", "close", "fflush",
+    "systime", "strftime", "mktime", "and", "or", "xor", "lshift", "rshift", "compl", "strtonum", "asort",
+    "asorti", "typeof", "isarray",
 ];
 /// How deep expressions and blocks may nest.
 const DEEPEST: usize = 400;
@@ -155,7 +163,9 @@ pub fn parse(text: &[u8], known: &[&str]) -> Result<Program, String> {
     // Functions may be called before they are defined.
     let mut functions = 0;
     for pair in parser.tokens.windows(2) {
-        if let ((Token::Word("function" | "func"), _), (Token::Name(name) | Token::Call(name), _)) = (&pair[0], &pair[1]) {
+        if let ((Token::Word("function" | "func"), _), (Token::Name(name) | Token::Call(name), _)) =
+            (&pair[0], &pair[1])
+        {
             parser.functions.insert(name.clone(), functions);
             functions += 1;
         }
@@ -283,7 +293,11 @@ impl Parser {
             let begin = self.word("BEGIN");
             self.next();
             let body = self.block()?;
-            if begin { program.begin.push(body) } else { program.end.push(body) }
+            if begin {
+                program.begin.push(body)
+            } else {
+                program.end.push(body)
+            }
             return Ok(());
         }
         let pattern = if self.is("{") {
@@ -396,9 +410,11 @@ impl Parser {
             "for" => {
                 self.next();
                 self.need("(")?;
-                if let (Token::Name(name), Token::Word("in"), Token::Name(array)) =
-                    (self.peek().clone(), self.tokens[self.at + 1].0.clone(), self.tokens.get(self.at + 2).map_or(Token::End, |token| token.0.clone()))
-                    && matches!(self.tokens.get(self.at + 3), Some((Token::Sign(")"), _)))
+                if let (Token::Name(name), Token::Word("in"), Token::Name(array)) = (
+                    self.peek().clone(),
+                    self.tokens[self.at + 1].0.clone(),
+                    self.tokens.get(self.at + 2).map_or(Token::End, |token| token.0.clone()),
+                ) && matches!(self.tokens.get(self.at + 3), Some((Token::Sign(")"), _)))
                 {
                     self.at += 4;
                     let (target, array) = (self.variable(&name), self.array(&array));
@@ -425,7 +441,9 @@ impl Parser {
     // A statement that may also stand in the head of a `for`.
     fn simple(&mut self) -> Parsed<Stmt> {
         let Token::Word(word) = *self.peek() else { return Ok(Stmt::Expr(self.expr()?)) };
-        let ends = |parser: &Parser| matches!(parser.peek(), Token::Newline | Token::End) || parser.is(";") || parser.is("}");
+        let ends = |parser: &Parser| {
+            matches!(parser.peek(), Token::Newline | Token::End) || parser.is(";") || parser.is("}")
+        };
         match word {
             "print" | "printf" => {
                 self.next();
@@ -481,7 +499,8 @@ impl Parser {
     }
 
     fn print_args(&mut self) -> Parsed<Vec<Expr>> {
-        let ends = matches!(self.peek(), Token::Newline | Token::End) || [";", "}", ">", ">>", "|"].iter().any(|sign| self.is(sign));
+        let ends = matches!(self.peek(), Token::Newline | Token::End)
+            || [";", "}", ">", ">>", "|"].iter().any(|sign| self.is(sign));
         if ends {
             return Ok(Vec::new());
         }
@@ -546,7 +565,16 @@ impl Parser {
             let other = self.expr()?;
             return Ok(Expr::If(Box::new(left), Box::new(then), Box::new(other)));
         }
-        let ops = [("=", None), ("+=", Some(Op::Add)), ("-=", Some(Op::Sub)), ("*=", Some(Op::Mul)), ("/=", Some(Op::Div)), ("%=", Some(Op::Mod)), ("^=", Some(Op::Pow)), ("**=", Some(Op::Pow))];
+        let ops = [
+            ("=", None),
+            ("+=", Some(Op::Add)),
+            ("-=", Some(Op::Sub)),
+            ("*=", Some(Op::Mul)),
+            ("/=", Some(Op::Div)),
+            ("%=", Some(Op::Mod)),
+            ("^=", Some(Op::Pow)),
+            ("**=", Some(Op::Pow)),
+        ];
         for (sign, op) in ops {
             if self.is(sign) {
                 // `a == b = c` assigns to the last operand.
@@ -606,7 +634,14 @@ impl Parser {
 
     fn comparison(&mut self) -> Parsed<Expr> {
         let left = self.concat()?;
-        let ops = [("<=", Op::LessOrSame), ("==", Op::Same), ("!=", Op::Other), (">=", Op::MoreOrSame), ("<", Op::Less), (">", Op::More)];
+        let ops = [
+            ("<=", Op::LessOrSame),
+            ("==", Op::Same),
+            ("!=", Op::Other),
+            (">=", Op::MoreOrSame),
+            ("<", Op::Less),
+            (">", Op::More),
+        ];
         for (sign, op) in ops {
             if self.is(sign) && !(sign == ">" && self.no_more) {
                 self.next();

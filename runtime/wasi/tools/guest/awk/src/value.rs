@@ -72,11 +72,13 @@ pub fn number_at(text: &[u8]) -> (f64, usize) {
     if matches!(text.get(at), Some(b'+' | b'-')) {
         at += 1;
     }
-    let digits = |from: usize| text[from.min(text.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits =
+        |from: usize| text[from.min(text.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let whole = digits(at);
     // Small whole numbers are most of them.
     if whole > 0 && whole < 16 && !matches!(text.get(at + whole), Some(b'.' | b'e' | b'E')) {
-        let value = text[at..at + whole].iter().fold(0u64, |value, byte| value * 10 + u64::from(byte - b'0')) as f64;
+        let value =
+            text[at..at + whole].iter().fold(0u64, |value, byte| value * 10 + u64::from(byte - b'0')) as f64;
         return (if text[blank] == b'-' { -value } else { value }, at + whole);
     }
     at += whole;
@@ -146,7 +148,8 @@ pub fn print(format: &[u8], values: &[Value], convert: &[u8]) -> Vec<u8> {
                 *at += 1;
                 return Some(values.next().map_or(0.0, Value::number) as i64);
             }
-            let count = format[(*at).min(format.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let count =
+                format[(*at).min(format.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
             let value = std::str::from_utf8(&format[*at..*at + count]).ok()?.parse().ok();
             *at += count;
             value
@@ -194,7 +197,11 @@ pub fn print(format: &[u8], values: &[Value], convert: &[u8]) -> Vec<u8> {
                     continue;
                 }
                 let number = number.trunc();
-                let digits = if number.abs() < 1e18 { (number.abs() as u64).to_string() } else { format!("{:.0}", number.abs()) };
+                let digits = if number.abs() < 1e18 {
+                    (number.abs() as u64).to_string()
+                } else {
+                    format!("{:.0}", number.abs())
+                };
                 spec.whole(&mut out, number < 0.0, "", digits);
             }
             b'o' | b'x' | b'X' => {
@@ -300,7 +307,11 @@ fn general(number: f64, precision: usize, keep: bool) -> String {
     let scientific = format!("{number:.*e}", precision - 1);
     let power: i32 = scientific.split_once('e').and_then(|(_, power)| power.parse().ok()).unwrap_or(0);
     let trim = |text: String| {
-        if keep || !text.contains('.') { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
+        if keep || !text.contains('.') {
+            text
+        } else {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
     };
     if power < -4 || power >= precision as i32 {
         let (digits, _) = scientific.split_once('e').unwrap_or((&scientific, ""));

@@ -25,8 +25,12 @@ impl Repo {
         if let Some((left, right)) = text.split_once("...")
             && !text.contains(':')
         {
-            let (Some(a), Some(b)) = (self.try_rev(&head(left))?, self.try_rev(&head(right))?) else { return Ok(false) };
-            let (Some(a), Some(b)) = (self.peel(a, Kind::Commit)?, self.peel(b, Kind::Commit)?) else { return Ok(false) };
+            let (Some(a), Some(b)) = (self.try_rev(&head(left))?, self.try_rev(&head(right))?) else {
+                return Ok(false);
+            };
+            let (Some(a), Some(b)) = (self.peel(a, Kind::Commit)?, self.peel(b, Kind::Commit)?) else {
+                return Ok(false);
+            };
             revs.from.push((head(left), a));
             revs.from.push((head(right), b));
             revs.not.extend(self.merge_base(a, b)?);
@@ -39,7 +43,9 @@ impl Repo {
             && text != ".."
             && !right.starts_with('/')
         {
-            let (Some(a), Some(b)) = (self.try_rev(&head(left))?, self.try_rev(&head(right))?) else { return Ok(false) };
+            let (Some(a), Some(b)) = (self.try_rev(&head(left))?, self.try_rev(&head(right))?) else {
+                return Ok(false);
+            };
             revs.range = Some((a, b));
             revs.not.push(a);
             revs.from.push((head(right), b));
@@ -97,7 +103,13 @@ impl Repo {
                 }
                 continue;
             }
-            if exists || glob::is_pattern(arg) || arg.starts_with(b":(") || arg.starts_with(b":!") || arg.starts_with(b":/") || arg.starts_with(b":^") {
+            if exists
+                || glob::is_pattern(arg)
+                || arg.starts_with(b":(")
+                || arg.starts_with(b":!")
+                || arg.starts_with(b":/")
+                || arg.starts_with(b":^")
+            {
                 paths.push(arg.clone());
                 continue;
             }
@@ -188,6 +200,10 @@ pub fn unbundle(args: Vec<Vec<u8>>, known: &str) -> Vec<Vec<u8>> {
 /// What an unknown option is answered with.
 pub fn unknown(option: &str, usage: &str) -> crate::error::Die {
     let name = option.trim_start_matches('-').split('=').next().unwrap_or_default();
-    let what = if option.starts_with("--") { format!("unknown option `{name}'") } else { format!("unknown switch `{}'", name.chars().next().unwrap_or(' ')) };
+    let what = if option.starts_with("--") {
+        format!("unknown option `{name}'")
+    } else {
+        format!("unknown switch `{}'", name.chars().next().unwrap_or(' '))
+    };
     crate::error::die(129, format!("error: {what}\nusage: git {usage}"))
 }

@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
@@ -182,7 +183,8 @@ pub fn read(text: &str) -> Option<(i64, i32)> {
         return None;
     }
     let mut clock = time.split(':').map(|part| part.parse::<i64>().unwrap_or(0));
-    let seconds = clock.next().unwrap_or(0) * 3600 + clock.next().unwrap_or(0) * 60 + clock.next().unwrap_or(0);
+    let seconds =
+        clock.next().unwrap_or(0) * 3600 + clock.next().unwrap_or(0) * 60 + clock.next().unwrap_or(0);
     let east = east.unwrap_or(0);
     Some((days(year, month, day) * 86_400 + seconds - i64::from(east) * 60, east))
 }

@@ -117,7 +117,9 @@ impl Repo {
             }
             let length = base.len();
             base.extend_from_slice(&left.or(right).expect("one of the two was there").name);
-            let tree = |entry: Option<&crate::object::Entry>| entry.filter(|entry| entry.is_tree()).map(|entry| entry.id);
+            let tree = |entry: Option<&crate::object::Entry>| {
+                entry.filter(|entry| entry.is_tree()).map(|entry| entry.id)
+            };
             let file = |entry: Option<&crate::object::Entry>| {
                 entry.filter(|entry| !entry.is_tree()).map(|entry| Side::stored(base, entry.mode, entry.id))
             };
@@ -142,7 +144,12 @@ impl Repo {
         Ok(files)
     }
 
-    fn files_below(&self, tree: Id, base: &mut Vec<u8>, files: &mut BTreeMap<Vec<u8>, (u32, Id)>) -> Result<()> {
+    fn files_below(
+        &self,
+        tree: Id,
+        base: &mut Vec<u8>,
+        files: &mut BTreeMap<Vec<u8>, (u32, Id)>,
+    ) -> Result<()> {
         for entry in self.odb.tree(&tree)?.iter() {
             let length = base.len();
             base.extend_from_slice(&entry.name);
@@ -173,7 +180,10 @@ impl Repo {
         for path in &unmerged {
             old.remove(path);
             if specs.has(path) {
-                changes.push(Change { unmerged: true, ..Change::new(None, Some(Side::stored(path, 0, Id::ZERO))) });
+                changes.push(Change {
+                    unmerged: true,
+                    ..Change::new(None, Some(Side::stored(path, 0, Id::ZERO)))
+                });
             }
         }
         for (path, (mode, id)) in old {

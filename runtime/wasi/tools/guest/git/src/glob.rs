@@ -27,9 +27,11 @@ fn run(pattern: &[u8], text: &[u8], paths: bool, start: bool, steps: &mut u32) -
                 if run(&after[1..], text, paths, true, steps) {
                     return true;
                 }
-                return text.iter().enumerate().filter(|(_, byte)| **byte == b'/').any(|(at, _)| {
-                    run(&after[1..], &text[at + 1..], paths, true, steps)
-                });
+                return text
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, byte)| **byte == b'/')
+                    .any(|(at, _)| run(&after[1..], &text[at + 1..], paths, true, steps));
             }
             for at in 0..=text.len() {
                 if run(after, &text[at..], paths, false, steps) {
@@ -41,16 +43,23 @@ fn run(pattern: &[u8], text: &[u8], paths: bool, start: bool, steps: &mut u32) -
             }
             false
         }
-        b'?' => text.first().is_some_and(|byte| !paths || *byte != b'/') && run(rest, &text[1..], paths, false, steps),
+        b'?' => {
+            text.first().is_some_and(|byte| !paths || *byte != b'/')
+                && run(rest, &text[1..], paths, false, steps)
+        }
         b'[' => {
-            let Some(byte) = text.first().copied().filter(|byte| !paths || *byte != b'/') else { return false };
+            let Some(byte) = text.first().copied().filter(|byte| !paths || *byte != b'/') else {
+                return false;
+            };
             match class(rest, byte) {
                 Some((true, after)) => run(after, &text[1..], paths, false, steps),
                 Some((false, _)) => false,
                 None => byte == b'[' && run(rest, &text[1..], paths, false, steps),
             }
         }
-        b'\\' if !rest.is_empty() => text.first() == rest.first() && run(&rest[1..], &text[1..], paths, false, steps),
+        b'\\' if !rest.is_empty() => {
+            text.first() == rest.first() && run(&rest[1..], &text[1..], paths, false, steps)
+        }
         byte => text.first() == Some(&byte) && run(rest, &text[1..], paths, byte == b'/', steps),
     }
 }

@@ -38,15 +38,20 @@ impl Ignore {
     pub fn new(repo: &Repo) -> Ignore {
         let work = repo.work.clone().unwrap_or_default();
         let mut general = Vec::new();
-        let user = repo.config.get("core.excludesfile").map(|path| match (path.strip_prefix("~/"), std::env::var("HOME")) {
-            (Some(rest), Ok(home)) => PathBuf::from(home).join(rest),
-            _ => PathBuf::from(path),
+        let user = repo.config.get("core.excludesfile").map(|path| {
+            match (path.strip_prefix("~/"), std::env::var("HOME")) {
+                (Some(rest), Ok(home)) => PathBuf::from(home).join(rest),
+                _ => PathBuf::from(path),
+            }
         });
-        let user = user.or_else(|| std::env::var("HOME").ok().map(|home| PathBuf::from(home).join(".config/git/ignore")));
-        for (path, name) in user.into_iter().map(|path| (path.clone(), path.display().to_string())).chain([(
-            repo.common.join("info/exclude"),
-            ".git/info/exclude".to_owned(),
-        )]) {
+        let user = user.or_else(|| {
+            std::env::var("HOME").ok().map(|home| PathBuf::from(home).join(".config/git/ignore"))
+        });
+        for (path, name) in user
+            .into_iter()
+            .map(|path| (path.clone(), path.display().to_string()))
+            .chain([(repo.common.join("info/exclude"), ".git/info/exclude".to_owned())])
+        {
             if let Ok(text) = std::fs::read(path) {
                 general.extend(parse(&text, b"", &name));
             }
@@ -92,7 +97,12 @@ impl Ignore {
 
 fn find(rules: &[Rule], path: &[u8], dir: bool) -> Option<Decision> {
     let rule = rules.iter().rev().find(|rule| rule.fits(path, dir))?;
-    Some(Decision { ignored: !rule.not, source: rule.source.clone(), line: rule.line, text: rule.text.clone() })
+    Some(Decision {
+        ignored: !rule.not,
+        source: rule.source.clone(),
+        line: rule.line,
+        text: rule.text.clone(),
+    })
 }
 
 impl Rule {

@@ -73,7 +73,17 @@ impl Index {
         for entry in &self.entries {
             let start = data.len();
             let other = entry.other;
-            for word in [other[0], other[1], entry.time.0, entry.time.1, other[2], other[3], entry.mode, other[4], other[5]] {
+            for word in [
+                other[0],
+                other[1],
+                entry.time.0,
+                entry.time.1,
+                other[2],
+                other[3],
+                entry.mode,
+                other[4],
+                other[5],
+            ] {
                 data.extend_from_slice(&word.to_be_bytes());
             }
             data.extend_from_slice(&entry.size.to_be_bytes());
@@ -95,9 +105,12 @@ impl Index {
         let sum = Sha1::digest(&data);
         data.extend_from_slice(&sum);
         let lock = path.with_extension("lock");
-        let failed = |error: std::io::Error| fatal(format!("Unable to create '{}': {}.", lock.display(), reason(&error)));
+        let failed = |error: std::io::Error| {
+            fatal(format!("Unable to create '{}': {}.", lock.display(), reason(&error)))
+        };
         std::fs::write(&lock, data).map_err(failed)?;
-        std::fs::rename(&lock, path).map_err(|error| fatal(format!("unable to write new index file: {}", reason(&error))))
+        std::fs::rename(&lock, path)
+            .map_err(|error| fatal(format!("unable to write new index file: {}", reason(&error))))
     }
 
     fn at(&self, path: &[u8], stage: u8) -> std::result::Result<usize, usize> {

@@ -108,7 +108,8 @@ fn run(argv: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut extra: Vec<(String, String)> = Vec::new();
     while let Some(arg) = args.next_if(|arg| arg.starts_with(b"-")) {
         let text = String::from_utf8_lossy(&arg).into_owned();
-        let mut value = |what: &str| args.next().ok_or_else(|| die(129, format!("no {what} given for {text}\n{USAGE}")));
+        let mut value =
+            |what: &str| args.next().ok_or_else(|| die(129, format!("no {what} given for {text}\n{USAGE}")));
         match text.as_str() {
             "-C" => {
                 let dir = value("directory")?;
@@ -127,8 +128,15 @@ fn run(argv: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
                 out.line("git version 2.39.5");
                 return Ok(0);
             }
-            "--no-pager" | "-p" | "--paginate" | "-P" | "--no-optional-locks" | "--literal-pathspecs" | "--no-replace-objects"
-            | "--no-advice" | "--no-lazy-fetch" => {}
+            "--no-pager"
+            | "-p"
+            | "--paginate"
+            | "-P"
+            | "--no-optional-locks"
+            | "--literal-pathspecs"
+            | "--no-replace-objects"
+            | "--no-advice"
+            | "--no-lazy-fetch" => {}
             "--help" | "-h" => {
                 out.line(USAGE);
                 return Ok(0);

@@ -8,7 +8,13 @@ use crate::text::{self, Edit, Lines};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Merges two texts that come from one; the result, and how many places collide.
-pub fn texts(base: &[u8], ours: &[u8], theirs: &[u8], ours_name: &str, theirs_name: &str) -> (Vec<u8>, usize) {
+pub fn texts(
+    base: &[u8],
+    ours: &[u8],
+    theirs: &[u8],
+    ours_name: &str,
+    theirs_name: &str,
+) -> (Vec<u8>, usize) {
     let (base, ours, theirs) = (text::split(base), text::split(ours), text::split(theirs));
     let how = Lines::default();
     let (a, b) = (text::edits(&base, &ours, &how), text::edits(&base, &theirs, &how));
@@ -18,7 +24,10 @@ pub fn texts(base: &[u8], ours: &[u8], theirs: &[u8], ours_name: &str, theirs_na
     let (mut shift_a, mut shift_b) = (0isize, 0isize);
     let put = |out: &mut Vec<u8>, lines: &[&[u8]]| lines.iter().for_each(|line| out.extend_from_slice(line));
     while i < a.len() || j < b.len() {
-        let start = a.get(i).map_or(usize::MAX, |edit| edit.old.0).min(b.get(j).map_or(usize::MAX, |edit| edit.old.0));
+        let start = a
+            .get(i)
+            .map_or(usize::MAX, |edit| edit.old.0)
+            .min(b.get(j).map_or(usize::MAX, |edit| edit.old.0));
         put(&mut out, &base[at..start]);
         // All edits that touch one another are one place.
         let (mut end, first_i, first_j) = (start, i, j);
@@ -54,7 +63,8 @@ pub fn texts(base: &[u8], ours: &[u8], theirs: &[u8], ours_name: &str, theirs_na
             conflicts += 1;
             let head = mine.iter().zip(other).take_while(|(a, b)| a == b).count();
             let rest = mine.len().min(other.len()) - head;
-            let tail = mine.iter().rev().zip(other.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+            let tail =
+                mine.iter().rev().zip(other.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
             put(&mut out, &mine[..head]);
             let block = |out: &mut Vec<u8>, lines: &[&[u8]]| {
                 put(out, lines);
@@ -137,7 +147,10 @@ pub fn trees(
                     merged.insert(path.clone(), (mode, repo.odb.write(Kind::Blob, &text)?));
                 } else {
                     let kind = if o.is_some() { "content" } else { "add/add" };
-                    conflicts.push(Conflict { path: path.clone(), words: format!("Auto-merging {name}\nCONFLICT ({kind}): Merge conflict in {name}") });
+                    conflicts.push(Conflict {
+                        path: path.clone(),
+                        words: format!("Auto-merging {name}\nCONFLICT ({kind}): Merge conflict in {name}"),
+                    });
                     stages.extend(all.into_iter().flatten());
                     marked.push((path.clone(), mode, text));
                 }
@@ -220,7 +233,8 @@ pub fn combined(out: &mut Vec<u8>, a: &[&[u8]], b: &[&[u8]], result: &[&[u8]]) {
             if touched(look) {
                 end = look;
                 for side in 0..2 {
-                    both[side] |= (look < result.len() && lacks[look][side]) || lost[look].iter().any(|(who, _)| who[side]);
+                    both[side] |= (look < result.len() && lacks[look][side])
+                        || lost[look].iter().any(|(who, _)| who[side]);
                 }
             }
             look += 1;
@@ -228,12 +242,25 @@ pub fn combined(out: &mut Vec<u8>, a: &[&[u8]], b: &[&[u8]], result: &[&[u8]]) {
         let stop = (end + 1 + context).min(result.len());
         if both[0] && both[1] {
             let count = |side: usize| {
-                (start..stop).filter(|line| !lacks[*line][side]).count() + (start..=stop.min(end + 1)).flat_map(|line| &lost[line]).filter(|(who, _)| who[side]).count()
+                (start..stop).filter(|line| !lacks[*line][side]).count()
+                    + (start..=stop.min(end + 1))
+                        .flat_map(|line| &lost[line])
+                        .filter(|(who, _)| who[side])
+                        .count()
             };
             let before = |side: usize| {
-                1 + (0..start).filter(|line| !lacks[*line][side]).count() + (0..start).flat_map(|line| &lost[line]).filter(|(who, _)| who[side]).count()
+                1 + (0..start).filter(|line| !lacks[*line][side]).count()
+                    + (0..start).flat_map(|line| &lost[line]).filter(|(who, _)| who[side]).count()
             };
-            let head = format!("@@@ -{},{} -{},{} +{},{} @@@\n", before(0), count(0), before(1), count(1), start + 1, stop - start);
+            let head = format!(
+                "@@@ -{},{} -{},{} +{},{} @@@\n",
+                before(0),
+                count(0),
+                before(1),
+                count(1),
+                start + 1,
+                stop - start
+            );
             out.extend_from_slice(head.as_bytes());
             for line in start..=stop {
                 if line <= end + 1 {

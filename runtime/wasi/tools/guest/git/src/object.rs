@@ -72,7 +72,9 @@ impl Kind {
     }
 
     pub fn parse(name: &[u8]) -> Option<Kind> {
-        [Kind::Commit, Kind::Tree, Kind::Blob, Kind::Tag].into_iter().find(|kind| kind.name().as_bytes() == name)
+        [Kind::Commit, Kind::Tree, Kind::Blob, Kind::Tag]
+            .into_iter()
+            .find(|kind| kind.name().as_bytes() == name)
     }
 }
 
@@ -88,7 +90,9 @@ pub struct Who {
 
 impl Who {
     pub fn parse(line: &[u8]) -> Who {
-        let (Some(open), Some(close)) = (line.find_byte(b'<'), line.rfind_byte(b'>')) else { return Who::default() };
+        let (Some(open), Some(close)) = (line.find_byte(b'<'), line.rfind_byte(b'>')) else {
+            return Who::default();
+        };
         let mut rest = line[close + 1..].to_str_lossy().trim().to_owned();
         let zone = rest.split_off(rest.find(' ').unwrap_or(rest.len()));
         let zone: i32 = zone.trim().parse().unwrap_or(0);
@@ -201,7 +205,8 @@ pub fn parse_tree(data: &[u8]) -> Result<Vec<Entry>> {
         if space > end || rest.len() < end + 21 {
             return Err(bad());
         }
-        let mode = std::str::from_utf8(&rest[..space]).ok().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+        let mode =
+            std::str::from_utf8(&rest[..space]).ok().and_then(|mode| u32::from_str_radix(mode, 8).ok());
         let id: [u8; 20] = rest[end + 1..end + 21].try_into().expect("twenty bytes were sliced");
         entries.push(Entry { mode: mode.ok_or_else(bad)?, name: rest[space + 1..end].to_vec(), id: Id(id) });
         rest = &rest[end + 21..];

@@ -39,8 +39,10 @@ impl Pack {
         if head[..8] != *b"\xfftOc\0\0\0\x02" {
             return None;
         }
-        let fanout: Vec<u32> =
-            head[8..].chunks(4).map(|word| u32::from_be_bytes(word.try_into().expect("four bytes"))).collect();
+        let fanout: Vec<u32> = head[8..]
+            .chunks(4)
+            .map(|word| u32::from_be_bytes(word.try_into().expect("four bytes")))
+            .collect();
         let count = fanout[255];
         Some(Pack {
             index: RefCell::new(index),
@@ -115,7 +117,12 @@ impl Pack {
     }
 
     /// Reads the object at an offset; `other` finds a base that lies in another pack.
-    pub fn read(&self, at: u64, other: &dyn Fn(&Id) -> Option<(Kind, Vec<u8>)>, depth: usize) -> Option<(Kind, Vec<u8>)> {
+    pub fn read(
+        &self,
+        at: u64,
+        other: &dyn Fn(&Id) -> Option<(Kind, Vec<u8>)>,
+        depth: usize,
+    ) -> Option<(Kind, Vec<u8>)> {
         let (kind, data) = self.shared(at, other, depth)?;
         Some((kind, Rc::try_unwrap(data).unwrap_or_else(|data| (*data).clone())))
     }

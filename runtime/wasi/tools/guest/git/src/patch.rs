@@ -49,7 +49,11 @@ pub struct Hunk {
 impl Hunk {
     /// The lines before, or those after.
     pub fn side(&self, sign: u8) -> Vec<&[u8]> {
-        self.lines.iter().filter(|(other, _)| *other == b' ' || *other == sign).map(|(_, line)| line.as_slice()).collect()
+        self.lines
+            .iter()
+            .filter(|(other, _)| *other == b' ' || *other == sign)
+            .map(|(_, line)| line.as_slice())
+            .collect()
     }
 
     /// Lines of context before the first change, and after the last.
@@ -113,11 +117,18 @@ pub fn parse(text: &[u8]) -> Result<Vec<FilePatch>, usize> {
             index = Some(name.trim().to_vec());
             at += 1;
         } else if let Some(names) = line.strip_prefix(b"diff --git ") {
-            let mut file = FilePatch { git: true, line: at + 1, both: git_names(names), index: index.take(), ..FilePatch::default() };
+            let mut file = FilePatch {
+                git: true,
+                line: at + 1,
+                both: git_names(names),
+                index: index.take(),
+                ..FilePatch::default()
+            };
             let start = at;
             at = git_head(&lines, at + 1, &mut file)?;
             at = hunks(&lines, at, &mut file)?;
-            file.head = lines[start..at.min(lines.len())].iter().take(8).copied().collect::<Vec<_>>().concat();
+            file.head =
+                lines[start..at.min(lines.len())].iter().take(8).copied().collect::<Vec<_>>().concat();
             files.push(file);
         } else if line.starts_with(b"--- ")
             && lines.get(at + 1).is_some_and(|next| next.starts_with(b"+++ "))
@@ -128,8 +139,10 @@ pub fn parse(text: &[u8]) -> Result<Vec<FilePatch>, usize> {
             plain_head(&lines, at, &mut file);
             at = hunks(&lines, at + 2, &mut file)?;
             if let [only] = file.hunks.as_slice() {
-                file.created = file.old.is_none() || (only.old_start == 0 && only.old_count == 0 && is_epoch(lines[file.line - 1]));
-                file.deleted = file.new.is_none() || (only.new_start == 0 && only.new_count == 0 && is_epoch(lines[file.line]));
+                file.created = file.old.is_none()
+                    || (only.old_start == 0 && only.old_count == 0 && is_epoch(lines[file.line - 1]));
+                file.deleted = file.new.is_none()
+                    || (only.new_start == 0 && only.new_count == 0 && is_epoch(lines[file.line]));
             }
             files.push(file);
         } else if line.starts_with(b"@@ -") && range(line).is_some() && files.is_empty() {
@@ -185,7 +198,8 @@ fn name(line: &[u8]) -> Option<Vec<u8>> {
 fn date_cut(text: &[u8]) -> &[u8] {
     for (at, _) in text.iter().enumerate().filter(|(_, byte)| **byte == b' ') {
         let rest = &text[at + 1..];
-        if rest.len() >= 19 && rest[..4].iter().all(u8::is_ascii_digit) && rest[4] == b'-' && rest[7] == b'-' {
+        if rest.len() >= 19 && rest[..4].iter().all(u8::is_ascii_digit) && rest[4] == b'-' && rest[7] == b'-'
+        {
             return &text[..at];
         }
     }
@@ -223,12 +237,14 @@ fn git_head(lines: &[&[u8]], mut at: usize, file: &mut FilePatch) -> Result<usiz
         } else if let Some(text) = after(b"copy to ") {
             file.new = Some([b"b/", unquote(text).as_slice()].concat());
         } else if line.starts_with(b"index ") {
-            if let Some(text) = line.rsplit_once_str(" ").map(|(_, text)| text).filter(|text| text.len() == 6) {
+            if let Some(text) = line.rsplit_once_str(" ").map(|(_, text)| text).filter(|text| text.len() == 6)
+            {
                 file.old_mode = file.old_mode.or(mode(text));
                 file.new_mode = file.new_mode.or(mode(text));
             }
         } else if line.starts_with(b"similarity index ") || line.starts_with(b"dissimilarity index ") {
-        } else if line.starts_with(b"--- ") && lines.get(at + 1).is_some_and(|next| next.starts_with(b"+++ ")) {
+        } else if line.starts_with(b"--- ") && lines.get(at + 1).is_some_and(|next| next.starts_with(b"+++ "))
+        {
             plain_head(lines, at, file);
             return Ok(at + 2);
         } else if line == b"GIT binary patch" {
@@ -262,7 +278,8 @@ fn binaries(lines: &[&[u8]], mut at: usize, file: &mut FilePatch) -> Result<usiz
         }
         at += 1;
         let mut data = Vec::new();
-        let read = std::io::Read::read_to_end(&mut flate2::read::ZlibDecoder::new(packed.as_slice()), &mut data);
+        let read =
+            std::io::Read::read_to_end(&mut flate2::read::ZlibDecoder::new(packed.as_slice()), &mut data);
         read.map_err(|_| at)?;
         contents.push(data);
     }
@@ -292,7 +309,9 @@ fn range(line: &[u8]) -> Option<(Range, Vec<u8>)> {
 }
 
 fn hunks(lines: &[&[u8]], mut at: usize, file: &mut FilePatch) -> Result<usize, usize> {
-    while let Some(((old_start, old_count, new_start, new_count), heading)) = lines.get(at).and_then(|line| range(end(line))) {
+    while let Some(((old_start, old_count, new_start, new_count), heading)) =
+        lines.get(at).and_then(|line| range(end(line)))
+    {
         let mut hunk =
             Hunk { old_start, old_count, new_start, new_count, heading, line: at + 1, ..Hunk::default() };
         at += 1;
@@ -392,7 +411,8 @@ impl Target {
             let head = (fuzz + before).saturating_sub(before.max(after)).min(before);
             let tail = (fuzz + after).saturating_sub(before.max(after)).min(after);
             let lines = &hunk.lines[head..hunk.lines.len() - tail];
-            let old: Vec<&[u8]> = lines.iter().filter(|(sign, _)| *sign != b'+').map(|(_, line)| line.as_slice()).collect();
+            let old: Vec<&[u8]> =
+                lines.iter().filter(|(sign, _)| *sign != b'+').map(|(_, line)| line.as_slice()).collect();
             let start = if hunk.old_count == 0 { hunk.old_start } else { hunk.old_start.saturating_sub(1) };
             let said = start as isize + head as isize + self.moved + self.offset;
             let widest = before.max(after);
@@ -412,7 +432,9 @@ impl Target {
                     }
                     self.lines[at..at + old.len()].iter().zip(&old).all(|(have, want)| equal(have, want))
                 };
-                (0..=most.max(said.abs()) + 1).flat_map(|step| [said + step, said - step]).find(|at| fits(*at))
+                (0..=most.max(said.abs()) + 1)
+                    .flat_map(|step| [said + step, said - step])
+                    .find(|at| fits(*at))
             };
             let Some(at) = found else { continue };
             let offset = at - (start as isize + head as isize + self.moved);

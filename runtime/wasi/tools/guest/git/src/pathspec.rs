@@ -23,13 +23,23 @@ impl Pathspec {
         let mut specs = Vec::new();
         for typed in typed {
             if typed.is_empty() {
-                return Err(fatal("empty string is not a valid pathspec. please use . instead if you meant to match all paths"));
+                return Err(fatal(
+                    "empty string is not a valid pathspec. please use . instead if you meant to match all paths",
+                ));
             }
             let mut text = typed.as_slice();
-            let mut spec = Spec { typed: typed.clone(), path: Vec::new(), pattern: true, not: false, fold: false, paths: false };
+            let mut spec = Spec {
+                typed: typed.clone(),
+                path: Vec::new(),
+                pattern: true,
+                not: false,
+                fold: false,
+                paths: false,
+            };
             let mut top = false;
             if let Some(rest) = text.strip_prefix(b":(") {
-                let end = rest.find_byte(b')').ok_or_else(|| fatal("Missing ')' at the end of pathspec magic"))?;
+                let end =
+                    rest.find_byte(b')').ok_or_else(|| fatal("Missing ')' at the end of pathspec magic"))?;
                 for word in rest[..end].split_str(",") {
                     match word {
                         b"exclude" => spec.not = true,
@@ -81,7 +91,11 @@ impl Pathspec {
 
     /// Whether something below a directory may fit.
     pub fn may_have_below(&self, dir: &[u8]) -> bool {
-        let inside = |long: &[u8], short: &[u8]| short.is_empty() || long == short || (long.starts_with(short) && long.get(short.len()) == Some(&b'/'));
+        let inside = |long: &[u8], short: &[u8]| {
+            short.is_empty()
+                || long == short
+                || (long.starts_with(short) && long.get(short.len()) == Some(&b'/'))
+        };
         self.0.is_empty()
             || self.0.iter().all(|spec| spec.not)
             || self.0.iter().filter(|spec| !spec.not).any(|spec| {
@@ -89,7 +103,9 @@ impl Pathspec {
                     return true;
                 }
                 let literal = match spec.path.find_byteset(b"*?[") {
-                    Some(at) if spec.pattern => spec.path[..at].rfind_byte(b'/').map_or(&b""[..], |at| &spec.path[..at]),
+                    Some(at) if spec.pattern => {
+                        spec.path[..at].rfind_byte(b'/').map_or(&b""[..], |at| &spec.path[..at])
+                    }
                     _ => &spec.path,
                 };
                 inside(dir, literal) || inside(literal, dir)
@@ -98,7 +114,8 @@ impl Pathspec {
 
     /// What was typed and none of these paths fits, if any.
     pub fn unmatched<'a>(&'a self, paths: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
-        let mut missing: Vec<&Spec> = self.0.iter().filter(|spec| !spec.not && !spec.path.is_empty()).collect();
+        let mut missing: Vec<&Spec> =
+            self.0.iter().filter(|spec| !spec.not && !spec.path.is_empty()).collect();
         for path in paths {
             if missing.is_empty() {
                 break;

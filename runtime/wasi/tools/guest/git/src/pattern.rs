@@ -59,7 +59,9 @@ fn basic(pattern: &str) -> String {
                 out.push(c);
             }
             '^' if !start => out.push_str(r"\^"),
-            '$' if chars.peek().is_some() && !matches!(chars.clone().collect::<String>().as_str().get(..2), Some("\\)" | "\\|")) => {
+            '$' if chars.peek().is_some()
+                && !matches!(chars.clone().collect::<String>().as_str().get(..2), Some("\\)" | "\\|")) =>
+            {
                 out.push_str(r"\$");
             }
             c => out.push(c),

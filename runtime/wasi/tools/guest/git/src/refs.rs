@@ -156,13 +156,23 @@ impl Repo {
     }
 
     pub fn log_path(&self, name: &str) -> PathBuf {
-        if name.starts_with("refs/") { self.common.join("logs").join(name) } else { self.dir.join("logs").join(name) }
+        if name.starts_with("refs/") {
+            self.common.join("logs").join(name)
+        } else {
+            self.dir.join("logs").join(name)
+        }
     }
 
     fn note(&self, name: &str, old: Option<Id>, new: Id, why: &str) -> Result<()> {
         let path = self.log_path(name);
-        let logged = name == "HEAD" || name == "refs/stash" || name.starts_with("refs/heads/") || name.starts_with("refs/remotes/");
-        if why.is_empty() || !(logged || path.exists()) || !self.config.is("core.logallrefupdates", self.work.is_some()) {
+        let logged = name == "HEAD"
+            || name == "refs/stash"
+            || name.starts_with("refs/heads/")
+            || name.starts_with("refs/remotes/");
+        if why.is_empty()
+            || !(logged || path.exists())
+            || !self.config.is("core.logallrefupdates", self.work.is_some())
+        {
             return Ok(());
         }
         if let Some(dir) = path.parent() {

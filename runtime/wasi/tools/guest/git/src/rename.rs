@@ -15,12 +15,16 @@ const LIMIT: usize = 1000;
 /// Pairs removed files with added ones of at least this likeness.
 pub fn find(repo: &Repo, changes: Vec<Change>, least: u32, copies: bool) -> Result<Vec<Change>> {
     let regular = |side: &Option<Side>| side.as_ref().is_some_and(|side| side.mode & 0o170000 != 0o160000);
-    let (mut added, mut rest): (Vec<Change>, Vec<Change>) =
-        changes.into_iter().partition(|change| change.old.is_none() && regular(&change.new) && !change.unmerged);
+    let (mut added, mut rest): (Vec<Change>, Vec<Change>) = changes
+        .into_iter()
+        .partition(|change| change.old.is_none() && regular(&change.new) && !change.unmerged);
     let removed: Vec<usize> =
         (0..rest.len()).filter(|at| rest[*at].new.is_none() && regular(&rest[*at].old)).collect();
-    let kept: Vec<usize> =
-        if copies { (0..rest.len()).filter(|at| rest[*at].new.is_some() && rest[*at].old.is_some()).collect() } else { Vec::new() };
+    let kept: Vec<usize> = if copies {
+        (0..rest.len()).filter(|at| rest[*at].new.is_some() && rest[*at].old.is_some()).collect()
+    } else {
+        Vec::new()
+    };
     if added.is_empty() || (removed.is_empty() && kept.is_empty()) {
         rest.extend(added);
         rest.sort_by(|a, b| a.path().cmp(b.path()));
@@ -31,14 +35,21 @@ pub fn find(repo: &Repo, changes: Vec<Change>, least: u32, copies: bool) -> Resu
     // Equal content first; among several, the one of the same name.
     let mut of_id: HashMap<Id, Vec<usize>> = HashMap::new();
     for at in &removed {
-        of_id.entry(rest[*at].old.as_ref().expect("removed files have an old side").id).or_default().push(*at);
+        of_id
+            .entry(rest[*at].old.as_ref().expect("removed files have an old side").id)
+            .or_default()
+            .push(*at);
     }
     let mut open: Vec<usize> = Vec::new();
     for (to, change) in added.iter().enumerate() {
         let new = change.new.as_ref().expect("added files have a new side");
-        let best = of_id.get(&new.id).into_iter().flatten().copied().filter(|from| !used.contains_key(from)).max_by_key(|from| {
-            (name_of(rest[*from].path()) == name_of(&new.path), std::cmp::Reverse(*from))
-        });
+        let best = of_id
+            .get(&new.id)
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|from| !used.contains_key(from))
+            .max_by_key(|from| (name_of(rest[*from].path()) == name_of(&new.path), std::cmp::Reverse(*from)));
         match best.filter(|_| !content_is_empty(&new.id)) {
             Some(from) => {
                 *used.entry(from).or_default() += 1;
@@ -48,7 +59,8 @@ pub fn find(repo: &Repo, changes: Vec<Change>, least: u32, copies: bool) -> Resu
         }
     }
     // Then likeness, every pair, the best first.
-    let sources: Vec<usize> = removed.iter().copied().filter(|at| !used.contains_key(at)).chain(kept.iter().copied()).collect();
+    let sources: Vec<usize> =
+        removed.iter().copied().filter(|at| !used.contains_key(at)).chain(kept.iter().copied()).collect();
     if least < MOST && sources.len().min(open.len()) > 0 && sources.len() * open.len() <= LIMIT * LIMIT {
         let read = |side: &Option<Side>| -> Result<Spans> {
             let side = side.as_ref().expect("the side exists by the partition above");
@@ -144,8 +156,11 @@ impl Spans {
         if most * u64::from(MOST - least) < (most - fewest) * u64::from(MOST) || self.size == 0 {
             return 0;
         }
-        let copied: u64 =
-            self.counts.iter().map(|(span, count)| (*count).min(other.counts.get(span).copied().unwrap_or(0))).sum();
+        let copied: u64 = self
+            .counts
+            .iter()
+            .map(|(span, count)| (*count).min(other.counts.get(span).copied().unwrap_or(0)))
+            .sum();
         if most == 0 { 0 } else { (copied * u64::from(MOST) / most) as u32 }
     }
 }

@@ -35,12 +35,12 @@ impl Repo {
         let here = std::env::current_dir()?;
         let (dir, work) = match std::env::var_os("GIT_DIR") {
             Some(dir) => {
-                let work = std::env::var_os("GIT_WORK_TREE").map_or_else(|| here.clone(), |work| here.join(work));
+                let work =
+                    std::env::var_os("GIT_WORK_TREE").map_or_else(|| here.clone(), |work| here.join(work));
                 (here.join(dir), Some(work))
             }
-            None => discover(&here).ok_or_else(|| {
-                fatal("not a git repository (or any of the parent directories): .git")
-            })?,
+            None => discover(&here)
+                .ok_or_else(|| fatal("not a git repository (or any of the parent directories): .git"))?,
         };
         let common = match std::fs::read(dir.join("commondir")) {
             Ok(text) => dir.join(guest_host::path_of(text.trim())),
@@ -95,7 +95,10 @@ impl Repo {
     pub fn inside(&self, typed: &[u8]) -> Result<Vec<u8>> {
         let outside = || {
             let typed = typed.to_str_lossy();
-            fatal(format!("{typed}: '{typed}' is outside repository at '{}'", self.work.as_deref().unwrap_or(&self.dir).display()))
+            fatal(format!(
+                "{typed}: '{typed}' is outside repository at '{}'",
+                self.work.as_deref().unwrap_or(&self.dir).display()
+            ))
         };
         let mut parts: Vec<&[u8]> = Vec::new();
         let top = self.work.as_deref().map(|work| guest_host::bytes_of(work.as_os_str()).to_vec());
@@ -148,7 +151,8 @@ impl Repo {
 
     /// Who authors or commits now.
     pub fn who(&self, role: &str) -> Result<Who> {
-        let part = |part: &str| std::env::var(format!("GIT_{role}_{part}")).ok().filter(|value| !value.is_empty());
+        let part =
+            |part: &str| std::env::var(format!("GIT_{role}_{part}")).ok().filter(|value| !value.is_empty());
         let set = |key: &str| self.config.get(key).map(str::to_owned);
         let name = part("NAME").or_else(|| set("user.name"));
         let mail = part("EMAIL").or_else(|| set("user.email")).or_else(|| std::env::var("EMAIL").ok());
@@ -165,7 +169,9 @@ impl Repo {
             ));
         };
         let (time, zone) = match part("DATE") {
-            Some(date) => crate::date::read(&date).ok_or_else(|| fatal(format!("invalid date format: {date}")))?,
+            Some(date) => {
+                crate::date::read(&date).ok_or_else(|| fatal(format!("invalid date format: {date}")))?
+            }
             None => (crate::date::now(), 0),
         };
         Ok(Who { name: name.into(), mail: mail.into(), time, zone })
@@ -186,7 +192,8 @@ fn discover(here: &Path) -> Option<Found> {
             return Some((dir.join(guest_host::path_of(target.trim_end())), Some(dir.to_owned())));
         }
         if dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir() {
-            let work = (dir.file_name().is_some_and(|name| name == ".git")).then(|| dir.parent().map(Path::to_owned));
+            let work = (dir.file_name().is_some_and(|name| name == ".git"))
+                .then(|| dir.parent().map(Path::to_owned));
             return Some((dir.to_owned(), work.flatten()));
         }
     }

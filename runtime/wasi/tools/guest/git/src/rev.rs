@@ -52,7 +52,9 @@ impl Repo {
                 continue;
             }
             let digits = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
-            let Ok(count) = (if digits == 0 { "1" } else { &tail[..digits] }).parse::<usize>() else { return Ok(None) };
+            let Ok(count) = (if digits == 0 { "1" } else { &tail[..digits] }).parse::<usize>() else {
+                return Ok(None);
+            };
             rest = &tail[digits..];
             let Some(commit) = self.peel(id, Kind::Commit)? else { return Ok(None) };
             id = commit;
@@ -81,7 +83,9 @@ impl Repo {
             if let Some(back) = at.strip_prefix('-').and_then(|back| back.parse::<usize>().ok())
                 && name.is_empty()
             {
-                return Ok(self.earlier_branch(back).and_then(|branch| self.named(&branch).map(|(_, id)| id)));
+                return Ok(self
+                    .earlier_branch(back)
+                    .and_then(|branch| self.named(&branch).map(|(_, id)| id)));
             }
             let full = if name.is_empty() || name == "HEAD" {
                 "HEAD".to_owned()
@@ -99,7 +103,11 @@ impl Repo {
                     match log.get(number) {
                         Some(line) => Ok(Some(line.new)),
                         None if number == 0 => Ok(self.find_ref(&full)),
-                        None => Err(fatal(format!("log for '{}' only has {} entries", if name.is_empty() { "HEAD" } else { name }, log.len()))),
+                        None => Err(fatal(format!(
+                            "log for '{}' only has {} entries",
+                            if name.is_empty() { "HEAD" } else { name },
+                            log.len()
+                        ))),
                     }
                 }
             };
@@ -121,7 +129,8 @@ impl Repo {
             let mut found = self.odb.starting(&hex.to_lowercase());
             if found.len() > 1 {
                 // A commit is meant rather than anything else.
-                let commits: Vec<_> = found.iter().copied().filter(|id| self.odb.kind(id) == Some(Kind::Commit)).collect();
+                let commits: Vec<_> =
+                    found.iter().copied().filter(|id| self.odb.kind(id) == Some(Kind::Commit)).collect();
                 if commits.len() == 1 {
                     found = commits;
                 }
@@ -129,7 +138,9 @@ impl Repo {
             return match found.as_slice() {
                 [] => Ok(None),
                 [id] => Ok(Some(*id)),
-                _ => Err(fatal(format!("ambiguous argument '{name}': unknown revision or path not in the working tree."))),
+                _ => Err(fatal(format!(
+                    "ambiguous argument '{name}': unknown revision or path not in the working tree."
+                ))),
             };
         }
         Ok(None)
@@ -142,7 +153,9 @@ impl Repo {
         }
         for form in ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"] {
             let full = format!("{form}{name}");
-            if (form.is_empty() && !full.starts_with("refs/") && !full.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
+            if (form.is_empty()
+                && !full.starts_with("refs/")
+                && !full.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
                 || full.ends_with('/')
             {
                 continue;
@@ -159,7 +172,9 @@ impl Repo {
     pub fn earlier_branch(&self, back: usize) -> Option<String> {
         let log = self.log_of("HEAD");
         let moves = log.iter().filter_map(|line| line.why.strip_prefix(b"checkout: moving from "));
-        let from = moves.filter_map(|why| why.split_once_str(" to ").map(|(from, _)| from)).nth(back.checked_sub(1)?)?;
+        let from = moves
+            .filter_map(|why| why.split_once_str(" to ").map(|(from, _)| from))
+            .nth(back.checked_sub(1)?)?;
         Some(from.to_str_lossy().into_owned())
     }
 
@@ -230,7 +245,11 @@ impl Repo {
             let found = index.stages(&inside).iter().find(|entry| entry.stage == stage).map(|entry| entry.id);
             if found.is_none() {
                 let exists = self.work.as_ref().is_some_and(|work| work.join(path).exists());
-                let text = if exists { "exists on disk, but not in the index" } else { "does not exist (neither on disk nor in the index)" };
+                let text = if exists {
+                    "exists on disk, but not in the index"
+                } else {
+                    "does not exist (neither on disk nor in the index)"
+                };
                 return Err(fatal(format!("path '{path}' {text}")));
             }
             return Ok(found);
@@ -245,7 +264,8 @@ impl Repo {
         match self.in_tree(tree, &inside)? {
             Some((_, id)) => Ok(Some(id)),
             None => {
-                let exists = self.work.as_ref().is_some_and(|work| work.join(guest_host::path_of(&inside)).exists());
+                let exists =
+                    self.work.as_ref().is_some_and(|work| work.join(guest_host::path_of(&inside)).exists());
                 let inside = inside.to_str_lossy();
                 Err(fatal(if exists {
                     format!("path '{inside}' exists on disk, but not in '{rev}'")
@@ -294,7 +314,14 @@ impl Repo {
 
     /// All commits from these back, but not those that `not` reaches; newest first.
     pub fn walk(&self, from: &[Id], not: &[Id], first_parent: bool) -> Walk<'_> {
-        let mut walk = Walk { repo: self, queue: BinaryHeap::new(), seen: HashMap::new(), count: 0, first_parent, interesting: 0 };
+        let mut walk = Walk {
+            repo: self,
+            queue: BinaryHeap::new(),
+            seen: HashMap::new(),
+            count: 0,
+            first_parent,
+            interesting: 0,
+        };
         for id in not {
             walk.push(*id, true);
         }
@@ -428,7 +455,11 @@ impl Iterator for Walk<'_> {
             let commit = self.queue.pop()?.commit;
             let not = self.seen.get(&commit.id).copied().unwrap_or(false);
             self.interesting -= usize::from(!not);
-            let parents = if self.first_parent && !not { &commit.parents[..commit.parents.len().min(1)] } else { &commit.parents };
+            let parents = if self.first_parent && !not {
+                &commit.parents[..commit.parents.len().min(1)]
+            } else {
+                &commit.parents
+            };
             for parent in parents {
                 self.push(*parent, not);
             }

@@ -48,7 +48,9 @@ impl Style {
     pub fn new(repo: Option<&Repo>) -> Style {
         let renames = repo.and_then(|repo| repo.config.get("diff.renames")).unwrap_or("true").to_owned();
         let mut lines = Lines::default();
-        if let Some(context) = repo.and_then(|repo| repo.config.get("diff.context")).and_then(|value| value.parse().ok()) {
+        if let Some(context) =
+            repo.and_then(|repo| repo.config.get("diff.context")).and_then(|value| value.parse().ok())
+        {
             lines.context = context;
         }
         match repo.and_then(|repo| repo.config.get("diff.algorithm")) {
@@ -60,7 +62,11 @@ impl Style {
         Style {
             patch: false,
             stat: false,
-            stat_width: std::env::var("COLUMNS").ok().and_then(|value| value.parse().ok()).filter(|width| *width > 0).unwrap_or(80),
+            stat_width: std::env::var("COLUMNS")
+                .ok()
+                .and_then(|value| value.parse().ok())
+                .filter(|width| *width > 0)
+                .unwrap_or(80),
             numstat: false,
             shortstat: false,
             names: false,
@@ -96,7 +102,11 @@ impl Style {
             Some((name, value)) if arg.starts_with("--") => (name, Some(value)),
             _ => (arg, None),
         };
-        let number = |text: &str| text.parse::<u32>().map_err(|_| fatal(format!("option `{}' expects a numerical value", name.trim_start_matches('-'))));
+        let number = |text: &str| {
+            text.parse::<u32>().map_err(|_| {
+                fatal(format!("option `{}' expects a numerical value", name.trim_start_matches('-')))
+            })
+        };
         let format = |style: &mut Style| style.unset = false;
         match name {
             "-p" | "-u" | "--patch" => {
@@ -110,7 +120,9 @@ impl Style {
             }
             "--stat" => {
                 self.stat = true;
-                if let Some(width) = value.and_then(|value| value.split(',').next()).and_then(|value| value.parse().ok()) {
+                if let Some(width) =
+                    value.and_then(|value| value.split(',').next()).and_then(|value| value.parse().ok())
+                {
                     self.stat_width = width;
                 }
                 format(self);
@@ -234,9 +246,21 @@ impl Style {
                 let text = if arg.len() > 2 { arg[2..].to_owned() } else { next().unwrap_or_default() };
                 self.pickaxe = Some(text.into());
             }
-            "--no-color" | "--color" | "--no-ext-diff" | "--ext-diff" | "--no-textconv" | "--textconv" | "--function-context"
-            | "--submodule" | "--ignore-submodules" | "--no-color-moved" | "--color-moved" | "--ita-invisible-in-index"
-            | "--full-diff" | "--output-indicator-new" | "--pickaxe-all" => {}
+            "--no-color"
+            | "--color"
+            | "--no-ext-diff"
+            | "--ext-diff"
+            | "--no-textconv"
+            | "--textconv"
+            | "--function-context"
+            | "--submodule"
+            | "--ignore-submodules"
+            | "--no-color-moved"
+            | "--color-moved"
+            | "--ita-invisible-in-index"
+            | "--full-diff"
+            | "--output-indicator-new"
+            | "--pickaxe-all" => {}
             _ => return Ok(false),
         }
         Ok(true)
@@ -285,7 +309,9 @@ impl Style {
         }
         let end: &[u8] = if self.zero { b"\0" } else { b"\n" };
         let gap: &[u8] = if self.zero { b"\0" } else { b"\t" };
-        let name = |path: &[u8]| if self.zero { self.cut(repo, path).to_vec() } else { quote(repo, self.cut(repo, path)) };
+        let name = |path: &[u8]| {
+            if self.zero { self.cut(repo, path).to_vec() } else { quote(repo, self.cut(repo, path)) }
+        };
         let mut written = false;
         if self.raw || self.name_status {
             for change in changes {
@@ -295,7 +321,13 @@ impl Style {
                         let id = side.as_ref().filter(|side| !side.unknown).map_or(Id::ZERO, |side| side.id);
                         if self.full_index { id.hex() } else { repo.short_of(&id, self.abbrev) }
                     };
-                    let head = format!(":{:06o} {:06o} {} {} ", mode(&change.old), mode(&change.new), id(&change.old), id(&change.new));
+                    let head = format!(
+                        ":{:06o} {:06o} {} {} ",
+                        mode(&change.old),
+                        mode(&change.new),
+                        id(&change.old),
+                        id(&change.new)
+                    );
                     out.extend_from_slice(head.as_bytes());
                 }
                 out.push(change.status() as u8);
@@ -318,11 +350,14 @@ impl Style {
             written |= !changes.is_empty();
         }
         if self.stat || self.numstat || self.shortstat {
-            let counts: Vec<Counts> = changes.iter().map(|change| self.count(repo, change)).collect::<Result<_>>()?;
+            let counts: Vec<Counts> =
+                changes.iter().map(|change| self.count(repo, change)).collect::<Result<_>>()?;
             if self.numstat {
                 for (change, counts) in changes.iter().zip(&counts) {
                     match counts {
-                        Counts::Lines(added, removed) => out.extend_from_slice(format!("{added}\t{removed}\t").as_bytes()),
+                        Counts::Lines(added, removed) => {
+                            out.extend_from_slice(format!("{added}\t{removed}\t").as_bytes())
+                        }
                         _ => out.extend_from_slice(b"-\t-\t"),
                     }
                     out.extend_from_slice(&self.pair(repo, change));
@@ -358,7 +393,8 @@ impl Style {
     }
 
     fn contents(&self, repo: &Repo, change: &Change) -> Result<(Vec<u8>, Vec<u8>)> {
-        let read = |side: &Option<Side>| side.as_ref().map_or_else(|| Ok(Vec::new()), |side| side.content(repo));
+        let read =
+            |side: &Option<Side>| side.as_ref().map_or_else(|| Ok(Vec::new()), |side| side.content(repo));
         Ok((read(&change.old)?, read(&change.new)?))
     }
 
@@ -380,7 +416,9 @@ impl Style {
 
     fn pair(&self, repo: &Repo, change: &Change) -> Vec<u8> {
         match (&change.old, &change.new, change.score) {
-            (Some(old), Some(new), Some(_)) => rename_name(repo, self.cut(repo, &old.path), self.cut(repo, &new.path)),
+            (Some(old), Some(new), Some(_)) => {
+                rename_name(repo, self.cut(repo, &old.path), self.cut(repo, &new.path))
+            }
             (Some(old), Some(new), None) if old.path != new.path => rename_name(repo, &old.path, &new.path),
             _ => quote(repo, self.cut(repo, change.path())),
         }
@@ -448,7 +486,8 @@ impl Style {
                     let (mut plus, mut minus) = (*added, *removed);
                     let sum = plus + minus;
                     if graph <= most {
-                        let scale = |count: usize| if count == 0 { 0 } else { 1 + count * (graph - 1) / most };
+                        let scale =
+                            |count: usize| if count == 0 { 0 } else { 1 + count * (graph - 1) / most };
                         let mut all = scale(sum);
                         if all < 2 && plus > 0 && minus > 0 {
                             all = 2;
@@ -463,7 +502,8 @@ impl Style {
                     }
                     let gap = if sum > 0 { " " } else { "" };
                     out.extend_from_slice(
-                        format!("{sum:>number_width$}{gap}{}{}\n", "+".repeat(plus), "-".repeat(minus)).as_bytes(),
+                        format!("{sum:>number_width$}{gap}{}{}\n", "+".repeat(plus), "-".repeat(minus))
+                            .as_bytes(),
                     );
                 }
             }
@@ -487,8 +527,11 @@ impl Style {
         let old_path = change.old.as_ref().or(change.new.as_ref()).map_or(&b""[..], |side| &side.path);
         let new_path = change.new.as_ref().or(change.old.as_ref()).map_or(&b""[..], |side| &side.path);
         let (old_path, new_path) = (self.cut(repo, old_path), self.cut(repo, new_path));
-        let (old_prefix, new_prefix) =
-            if self.reverse { (&self.new_prefix, &self.old_prefix) } else { (&self.old_prefix, &self.new_prefix) };
+        let (old_prefix, new_prefix) = if self.reverse {
+            (&self.new_prefix, &self.old_prefix)
+        } else {
+            (&self.old_prefix, &self.new_prefix)
+        };
         let named = |prefix: &[u8], path: &[u8]| quote(repo, &[prefix, path].concat());
         let (a, b) = (named(old_prefix, old_path), named(new_prefix, new_path));
         let mut head = b"diff --git ".to_vec();
@@ -499,17 +542,25 @@ impl Style {
         let plain = head.len();
         let mut same_mode = None;
         match (&change.old, &change.new) {
-            (None, Some(new)) => head.extend_from_slice(format!("new file mode {:06o}\n", new.mode).as_bytes()),
-            (Some(old), None) => head.extend_from_slice(format!("deleted file mode {:06o}\n", old.mode).as_bytes()),
+            (None, Some(new)) => {
+                head.extend_from_slice(format!("new file mode {:06o}\n", new.mode).as_bytes())
+            }
+            (Some(old), None) => {
+                head.extend_from_slice(format!("deleted file mode {:06o}\n", old.mode).as_bytes())
+            }
             (Some(old), Some(new)) => {
                 if old.mode == new.mode {
                     same_mode = Some(old.mode);
                 } else {
-                    head.extend_from_slice(format!("old mode {:06o}\nnew mode {:06o}\n", old.mode, new.mode).as_bytes());
+                    head.extend_from_slice(
+                        format!("old mode {:06o}\nnew mode {:06o}\n", old.mode, new.mode).as_bytes(),
+                    );
                 }
                 if let Some(score) = change.score {
                     let what = if change.copy { "copy" } else { "rename" };
-                    head.extend_from_slice(format!("similarity index {}%\n{what} from ", score * 100 / rename::MOST).as_bytes());
+                    head.extend_from_slice(
+                        format!("similarity index {}%\n{what} from ", score * 100 / rename::MOST).as_bytes(),
+                    );
                     head.extend_from_slice(&quote(repo, old_path));
                     head.extend_from_slice(format!("\n{what} to ").as_bytes());
                     head.extend_from_slice(&quote(repo, new_path));
@@ -521,7 +572,8 @@ impl Style {
         let id = |side: &Option<Side>| side.as_ref().map_or(Id::ZERO, |side| side.id);
         let (old_id, new_id) = (id(&change.old), id(&change.new));
         if old_id != new_id {
-            let show = |id: &Id| if self.full_index || self.binary { id.hex() } else { self.short_pair(repo, id) };
+            let show =
+                |id: &Id| if self.full_index || self.binary { id.hex() } else { self.short_pair(repo, id) };
             head.extend_from_slice(format!("index {}..{}", show(&old_id), show(&new_id)).as_bytes());
             if let Some(mode) = same_mode {
                 head.extend_from_slice(format!(" {mode:06o}").as_bytes());
@@ -530,7 +582,12 @@ impl Style {
         }
         let has_heading = head.len() > plain;
         if old == new {
-            if has_heading && (change.old.is_none() || change.new.is_none() || change.score.is_some() || same_mode.is_none()) {
+            if has_heading
+                && (change.old.is_none()
+                    || change.new.is_none()
+                    || change.score.is_some()
+                    || same_mode.is_none())
+            {
                 out.extend_from_slice(&head);
             }
             return Ok(());
@@ -705,7 +762,9 @@ fn likeness(text: &str) -> u32 {
     // Digits alone are decimals: 5 is 0.5, 75 is 0.75.
     let digits = text.trim_start_matches("0.");
     let tenth = 10u32.saturating_pow(digits.len().min(6) as u32);
-    digits.parse::<u32>().map_or(rename::MOST / 2, |number| (u64::from(number) * u64::from(rename::MOST) / u64::from(tenth)) as u32)
+    digits.parse::<u32>().map_or(rename::MOST / 2, |number| {
+        (u64::from(number) * u64::from(rename::MOST) / u64::from(tenth)) as u32
+    })
 }
 
 /// A name as git shows it: in quotes, if it has an odd character.
@@ -714,7 +773,8 @@ pub fn quote(repo: &Repo, name: &[u8]) -> Vec<u8> {
 }
 
 pub fn quote_with(name: &[u8], all: bool) -> Vec<u8> {
-    let odd = |byte: u8| byte < 0x20 || byte == 0x7f || byte == b'"' || byte == b'\\' || (all && byte >= 0x80);
+    let odd =
+        |byte: u8| byte < 0x20 || byte == 0x7f || byte == b'"' || byte == b'\\' || (all && byte >= 0x80);
     if !name.iter().any(|byte| odd(*byte)) {
         return name.to_vec();
     }
@@ -739,7 +799,9 @@ pub fn quote_with(name: &[u8], all: bool) -> Vec<u8> {
 
 /// Undoes [`quote`].
 pub fn unquote(name: &[u8]) -> Vec<u8> {
-    let Some(inner) = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")) else { return name.to_vec() };
+    let Some(inner) = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")) else {
+        return name.to_vec();
+    };
     let mut out = Vec::new();
     let mut at = 0;
     while at < inner.len() {

@@ -27,7 +27,15 @@ pub enum Space {
 
 impl Default for Lines {
     fn default() -> Lines {
-        Lines { context: 3, inter_hunk: 0, algorithm: Algorithm::Myers, ignore: Space::None, blank_lines: false, indent: true, fold: false }
+        Lines {
+            context: 3,
+            inter_hunk: 0,
+            algorithm: Algorithm::Myers,
+            ignore: Space::None,
+            blank_lines: false,
+            indent: true,
+            fold: false,
+        }
     }
 }
 
@@ -108,7 +116,13 @@ pub fn hunks(edits: &[Edit], how: &Lines) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Writes the hunks in unified form; `heading` says what line names a function.
-pub fn unified(out: &mut Vec<u8>, old: &[&[u8]], new: &[&[u8]], how: &Lines, heading: &dyn Fn(&[u8]) -> Option<Vec<u8>>) {
+pub fn unified(
+    out: &mut Vec<u8>,
+    old: &[&[u8]],
+    new: &[&[u8]],
+    how: &Lines,
+    heading: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
+) {
     let edits = edits(old, new, how);
     let context = how.context as usize;
     for group in hunks(&edits, how) {
@@ -170,8 +184,11 @@ pub fn plain_heading(line: &[u8]) -> Option<Vec<u8>> {
 /// The same for Python, where attributes ask for it.
 pub fn python_heading(line: &[u8]) -> Option<Vec<u8>> {
     let text = line.trim_ascii_start();
-    let after = |word: &[u8], text: &[u8]| text.strip_prefix(word).is_some_and(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t"));
-    let unasync = text.strip_prefix(b"async").filter(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t"));
+    let after = |word: &[u8], text: &[u8]| {
+        text.strip_prefix(word).is_some_and(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t"))
+    };
+    let unasync =
+        text.strip_prefix(b"async").filter(|rest| rest.starts_with(b" ") || rest.starts_with(b"\t"));
     let def = unasync.map_or(text, |rest| rest.trim_ascii_start());
     (after(b"class", text) || after(b"def", def)).then(|| cut(text))
 }

@@ -4,7 +4,13 @@ use crate::text::{self, Lines};
 use imara_diff::{Diff, InternedInput};
 
 /// Writes hunks in which changed words are marked within their lines.
-pub fn unified(out: &mut Vec<u8>, old: &[&[u8]], new: &[&[u8]], how: &Lines, heading: &dyn Fn(&[u8]) -> Option<Vec<u8>>) {
+pub fn unified(
+    out: &mut Vec<u8>,
+    old: &[&[u8]],
+    new: &[&[u8]],
+    how: &Lines,
+    heading: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
+) {
     let edits = text::edits(old, new, how);
     for group in text::hunks(&edits, how) {
         let group = &edits[group];
@@ -21,7 +27,9 @@ pub fn unified(out: &mut Vec<u8>, old: &[&[u8]], new: &[&[u8]], how: &Lines, hea
             1 => format!("{}", from + 1),
             count => format!("{},{count}", from + 1),
         };
-        out.extend_from_slice(format!("@@ -{} +{} @@", head(start, end), head(new_start, new_end)).as_bytes());
+        out.extend_from_slice(
+            format!("@@ -{} +{} @@", head(start, end), head(new_start, new_end)).as_bytes(),
+        );
         if let Some(name) = old[..start].iter().rev().find_map(|line| heading(line)) {
             out.push(b' ');
             out.extend_from_slice(&name);
@@ -76,7 +84,11 @@ fn mark(out: &mut Vec<u8>, old: &[u8], new: &[u8]) {
     let mut at = 0;
     for hunk in diff.hunks() {
         let span = |words: &[(usize, usize)], range: std::ops::Range<u32>| {
-            if range.is_empty() { None } else { Some((words[range.start as usize].0, words[range.end as usize - 1].1)) }
+            if range.is_empty() {
+                None
+            } else {
+                Some((words[range.start as usize].0, words[range.end as usize - 1].1))
+            }
         };
         let (gone, came) = (span(&of_old, hunk.before.clone()), span(&of_new, hunk.after.clone()));
         // What stands before the change is shown as the new text has it.

@@ -45,7 +45,9 @@ impl Repo {
     /// A file's content as git stores it: a link's is its target.
     pub fn content(&self, path: &[u8]) -> Result<Vec<u8>> {
         let at = self.at(path)?;
-        let failed = |error: std::io::Error| fatal(format!("could not open '{}' for reading: {}", at.display(), reason(&error)));
+        let failed = |error: std::io::Error| {
+            fatal(format!("could not open '{}' for reading: {}", at.display(), reason(&error)))
+        };
         let meta = fs::symlink_metadata(&at).map_err(failed)?;
         if meta.file_type().is_symlink() {
             let target = fs::read_link(&at).map_err(failed)?;
@@ -80,7 +82,10 @@ impl Repo {
         }
         let time = seconds(stat.modified);
         // A file written in the same instant as the index may have changed after it.
-        let fresh = entry.time != (0, 0) && entry.time == time && entry.size == stat.size as u32 && time < index.written;
+        let fresh = entry.time != (0, 0)
+            && entry.time == time
+            && entry.size == stat.size as u32
+            && time < index.written;
         if fresh && mode == entry.mode {
             return Ok(Found::Same);
         }
@@ -104,7 +109,10 @@ impl Repo {
     pub fn write_out(&self, path: &[u8], mode: u32, data: &[u8]) -> Result<Stat> {
         let at = self.at(path)?;
         let failed = |error: std::io::Error| {
-            die(255, format!("error: unable to create file {}: {}", String::from_utf8_lossy(path), reason(&error)))
+            die(
+                255,
+                format!("error: unable to create file {}: {}", String::from_utf8_lossy(path), reason(&error)),
+            )
         };
         if let Some(dir) = at.parent() {
             make_dirs(self.work()?, dir).map_err(failed)?;
@@ -145,8 +153,14 @@ impl Repo {
         let work = self.work()?;
         match fs::remove_file(&at) {
             Ok(()) => {}
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
-            Err(error) => return Err(fatal(format!("unable to remove {}: {}", at.display(), reason(&error)))),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) => {}
+            Err(error) => {
+                return Err(fatal(format!("unable to remove {}: {}", at.display(), reason(&error))));
+            }
         }
         let mut dir = at.parent();
         while let Some(at) = dir.filter(|at| *at != work && at.starts_with(work)) {
@@ -159,11 +173,18 @@ impl Repo {
     }
 
     /// Untracked paths, sorted; a directory ends in a slash. With `ignored`, those that are ignored instead.
-    pub fn untracked(&self, index: &Index, specs: &Pathspec, how: Untracked, ignored: bool) -> Result<Vec<Vec<u8>>> {
+    pub fn untracked(
+        &self,
+        index: &Index,
+        specs: &Pathspec,
+        how: Untracked,
+        ignored: bool,
+    ) -> Result<Vec<Vec<u8>>> {
         let mut found = Vec::new();
         if how != Untracked::No {
             let mut ignore = Ignore::new(self);
-            let mut search = Search { repo: self, index, specs, how, ignored, ignore: &mut ignore, found: &mut found };
+            let mut search =
+                Search { repo: self, index, specs, how, ignored, ignore: &mut ignore, found: &mut found };
             search.dir(b"", false)?;
         }
         found.sort();

@@ -19,7 +19,12 @@ struct Seen {
 
 fn bash(dir: &Path, path: &str, script: &str) -> std::process::Output {
     let mut command = Command::new("bash");
-    command.args(["-c", script]).current_dir(dir).env_clear().env("PATH", path).env("HOME", dir.parent().unwrap());
+    command
+        .args(["-c", script])
+        .current_dir(dir)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", dir.parent().unwrap());
     for (name, value) in [("NAME", "a"), ("EMAIL", "a@b"), ("DATE", "2024-01-01T00:00:00Z")] {
         command.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
     }
@@ -47,10 +52,17 @@ fn see(base: &Path, path: &str, script: &str) -> Seen {
     let dir = base.join("w");
     fs::create_dir_all(dir.join("src")).unwrap();
     fs::write(dir.join("src/util.py"), "def util():\n    pass\n").unwrap();
-    for (readme, app, name) in [("# Demo\n\nhello world\n", "import sys\n", "first"), ("# Demo\n\nhello world\nmore\n", APP, "second")] {
+    for (readme, app, name) in [
+        ("# Demo\n\nhello world\n", "import sys\n", "first"),
+        ("# Demo\n\nhello world\nmore\n", APP, "second"),
+    ] {
         fs::write(dir.join("README.md"), readme).unwrap();
         fs::write(dir.join("src/app.py"), app).unwrap();
-        let made = bash(&dir, "/usr/bin:/bin", &format!("git -c init.defaultBranch=main init -q; git add -A; git commit -q -m {name}"));
+        let made = bash(
+            &dir,
+            "/usr/bin:/bin",
+            &format!("git -c init.defaultBranch=main init -q; git add -A; git commit -q -m {name}"),
+        );
         assert!(made.status.success(), "{made:?}");
     }
     let output = bash(&dir, path, script);
@@ -62,7 +74,11 @@ fn see(base: &Path, path: &str, script: &str) -> Seen {
 
 #[test]
 fn scripts_see_the_same_with_the_real_git() {
-    let version = Command::new("/usr/bin/git").arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    let version = Command::new("/usr/bin/git")
+        .arg("--version")
+        .output()
+        .map(|output| output.stdout)
+        .unwrap_or_default();
     if !version.starts_with(VERSION.as_bytes()) {
         eprintln!("SKIPPED: /usr/bin/git is not {VERSION}");
         return;

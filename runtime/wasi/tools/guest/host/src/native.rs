@@ -36,7 +36,9 @@ pub fn path_of(bytes: &[u8]) -> &Path {
 
 pub fn stat(path: &Path, follow: bool) -> io::Result<Stat> {
     let meta = if follow { std::fs::metadata(path)? } else { std::fs::symlink_metadata(path)? };
-    let at = |seconds: i64, nanos: i64| SystemTime::UNIX_EPOCH + Duration::new(seconds.max(0) as u64, nanos as u32);
+    let at = |seconds: i64, nanos: i64| {
+        SystemTime::UNIX_EPOCH + Duration::new(seconds.max(0) as u64, nanos as u32)
+    };
     Ok(Stat {
         device: meta.dev(),
         inode: meta.ino(),

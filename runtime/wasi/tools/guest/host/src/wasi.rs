@@ -23,12 +23,24 @@ unsafe extern "C" {
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
-    fn path_link(from_dir: i32, flags: i32, from: *const u8, from_length: u32, to_dir: i32, to: *const u8, to_length: u32) -> i32;
+    fn path_link(
+        from_dir: i32,
+        flags: i32,
+        from: *const u8,
+        from_length: u32,
+        to_dir: i32,
+        to: *const u8,
+        to_length: u32,
+    ) -> i32;
 }
 
 unsafe extern "C" {
     fn symlink(target: *const core::ffi::c_char, link: *const core::ffi::c_char) -> i32;
-    fn __wasilibc_find_abspath(path: *const core::ffi::c_char, prefix: *mut *const core::ffi::c_char, rest: *mut *const core::ffi::c_char) -> i32;
+    fn __wasilibc_find_abspath(
+        path: *const core::ffi::c_char,
+        prefix: *mut *const core::ffi::c_char,
+        rest: *mut *const core::ffi::c_char,
+    ) -> i32;
 }
 
 /// What is known of a file.

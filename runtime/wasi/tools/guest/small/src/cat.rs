@@ -22,7 +22,25 @@ struct Show {
 }
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let known = ["A", "show-all", "b", "number-nonblank", "e", "E", "show-ends", "n", "number", "s", "squeeze-blank", "t", "T", "show-tabs", "u", "v", "show-nonprinting"];
+    let known = [
+        "A",
+        "show-all",
+        "b",
+        "number-nonblank",
+        "e",
+        "E",
+        "show-ends",
+        "n",
+        "number",
+        "s",
+        "squeeze-blank",
+        "t",
+        "T",
+        "show-tabs",
+        "u",
+        "v",
+        "show-nonprinting",
+    ];
     let options = match Options::read(argv, &known, &[]) {
         Ok(options) => options,
         Err(error) => return misuse("cat", &error, 1),
@@ -52,7 +70,11 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
         } else {
             let path = guest_host::path_of(name);
             File::open(path).and_then(|file| {
-                if file.metadata().is_ok_and(|meta| meta.is_dir()) { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(Box::new(file) as Box<dyn Read>) }
+                if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+                    Err(io::ErrorKind::IsADirectory.into())
+                } else {
+                    Ok(Box::new(file) as Box<dyn Read>)
+                }
             })
         };
         let result = opened.and_then(|mut file| {

@@ -9,10 +9,18 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
     let mut args: Vec<Vec<u8>> = Vec::new();
     let mut minus = None;
     for (at, arg) in argv.iter().enumerate() {
-        let is_mode = at > 0 && arg.len() > 1 && arg[0] == b'-' && arg[1..].iter().all(|byte| b"rwxXst,".contains(byte)) && minus.is_none();
+        let is_mode = at > 0
+            && arg.len() > 1
+            && arg[0] == b'-'
+            && arg[1..].iter().all(|byte| b"rwxXst,".contains(byte))
+            && minus.is_none();
         if is_mode { minus = Some(String::from_utf8_lossy(arg).into_owned()) } else { args.push(arg.clone()) }
     }
-    let options = match Options::read(&args, &["R", "recursive", "v", "verbose", "c", "f", "quiet", "silent", "changes"], &["reference"]) {
+    let options = match Options::read(
+        &args,
+        &["R", "recursive", "v", "verbose", "c", "f", "quiet", "silent", "changes"],
+        &["reference"],
+    ) {
         Ok(options) => options,
         Err(error) => return misuse("chmod", &error, 1),
     };
@@ -40,7 +48,8 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
     }
     let quiet = options.has(&["f", "quiet", "silent"]);
     let mut status = 0;
-    let mut queue: Vec<std::path::PathBuf> = files.iter().rev().map(|file| guest_host::path_of(file).to_owned()).collect();
+    let mut queue: Vec<std::path::PathBuf> =
+        files.iter().rev().map(|file| guest_host::path_of(file).to_owned()).collect();
     let top = queue.len();
     let mut done = 0;
     while let Some(path) = queue.pop() {
@@ -61,7 +70,16 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
             let new = change(&mode, old, path.is_dir()).unwrap_or(old);
             let verbose = options.has(&["v", "verbose"]) || (options.has(&["c", "changes"]) && new != old);
             if verbose {
-                let what = if new == old { format!("mode of {} retained as {old:04o} ({})\n", quoted(&name), letters(old)) } else { format!("mode of {} changed from {old:04o} ({}) to {new:04o} ({})\n", quoted(&name), letters(old), letters(new)) };
+                let what = if new == old {
+                    format!("mode of {} retained as {old:04o} ({})\n", quoted(&name), letters(old))
+                } else {
+                    format!(
+                        "mode of {} changed from {old:04o} ({}) to {new:04o} ({})\n",
+                        quoted(&name),
+                        letters(old),
+                        letters(new)
+                    )
+                };
                 crate::io::write(what.as_bytes());
             }
             guest_host::set_mode(&path, new)
@@ -73,7 +91,8 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
             status = 1;
         }
         if options.has(&["R", "recursive"]) && meta.is_dir() {
-            let mut names: Vec<_> = fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            let mut names: Vec<_> =
+                fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
             names.sort();
             queue.extend(names);
         }
@@ -157,7 +176,11 @@ pub fn change(text: &str, old: u32, dir: bool) -> Option<u32> {
 }
 
 pub fn install(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(argv, &["d", "directory", "D", "v", "verbose", "p", "C", "c", "T"], &["m", "mode", "t", "target-directory", "o", "g", "owner", "group"]) {
+    let options = match Options::read(
+        argv,
+        &["d", "directory", "D", "v", "verbose", "p", "C", "c", "T"],
+        &["m", "mode", "t", "target-directory", "o", "g", "owner", "group"],
+    ) {
         Ok(options) => options,
         Err(error) => return misuse("install", &error, 1),
     };
@@ -183,7 +206,13 @@ pub fn install(argv: &[Vec<u8>]) -> i32 {
         Some(dir) => dir.as_bytes().to_vec(),
         None => match files.pop() {
             Some(last) if !files.is_empty() => last.to_vec(),
-            Some(last) => return misuse("install", &format!("missing destination file operand after {}", quoted(last)), 1),
+            Some(last) => {
+                return misuse(
+                    "install",
+                    &format!("missing destination file operand after {}", quoted(last)),
+                    1,
+                );
+            }
             None => return misuse("install", "missing file operand", 1),
         },
     };
@@ -191,7 +220,9 @@ pub fn install(argv: &[Vec<u8>]) -> i32 {
     for file in files {
         let from = guest_host::path_of(file);
         let path = if to.is_dir() { to.join(from.file_name().unwrap_or_default()) } else { to.to_owned() };
-        if options.has(&["D"]) && let Some(parent) = path.parent() {
+        if options.has(&["D"])
+            && let Some(parent) = path.parent()
+        {
             let _ = fs::create_dir_all(parent);
         }
         let _ = fs::remove_file(&path);

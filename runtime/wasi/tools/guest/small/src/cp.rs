@@ -5,9 +5,46 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const KNOWN: &[&str] = &[
-    "a", "archive", "b", "backup", "d", "f", "force", "i", "interactive", "H", "l", "link", "L", "dereference", "n", "no-clobber", "P", "no-dereference", "p",
-    "preserve", "no-preserve", "parents", "R", "r", "recursive", "remove-destination", "s", "symbolic-link", "T", "no-target-directory", "u", "update", "v",
-    "verbose", "x", "one-file-system", "reflink", "sparse", "strip-trailing-slashes", "attributes-only",
+    "a",
+    "archive",
+    "b",
+    "backup",
+    "d",
+    "f",
+    "force",
+    "i",
+    "interactive",
+    "H",
+    "l",
+    "link",
+    "L",
+    "dereference",
+    "n",
+    "no-clobber",
+    "P",
+    "no-dereference",
+    "p",
+    "preserve",
+    "no-preserve",
+    "parents",
+    "R",
+    "r",
+    "recursive",
+    "remove-destination",
+    "s",
+    "symbolic-link",
+    "T",
+    "no-target-directory",
+    "u",
+    "update",
+    "v",
+    "verbose",
+    "x",
+    "one-file-system",
+    "reflink",
+    "sparse",
+    "strip-trailing-slashes",
+    "attributes-only",
 ];
 
 struct Copy<'a> {
@@ -29,7 +66,9 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
         Some(dir) => dir.as_bytes().to_vec(),
         None => match sources.pop() {
             None => return misuse("cp", "missing file operand", 1),
-            Some(last) if sources.is_empty() => return misuse("cp", &format!("missing destination file operand after {}", quoted(last)), 1),
+            Some(last) if sources.is_empty() => {
+                return misuse("cp", &format!("missing destination file operand after {}", quoted(last)), 1);
+            }
             Some(last) => last.to_vec(),
         },
     };
@@ -37,14 +76,16 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
     let mut copy = Copy {
         recursive,
         keep: archive || options.has(&["p", "preserve"]),
-        links: (recursive && !options.has(&["L", "dereference", "H"])) || options.has(&["d", "P", "no-dereference"]),
+        links: (recursive && !options.has(&["L", "dereference", "H"]))
+            || options.has(&["d", "P", "no-dereference"]),
         options,
         status: 0,
     };
     let to = guest_host::path_of(&target);
     let into = to.is_dir() && !copy.options.has(&["T", "no-target-directory"]);
     if !into && (sources.len() > 1 || copy.options.has(&["t", "target-directory"])) {
-        let why = if to.exists() { "target {}: Not a directory" } else { "target {}: No such file or directory" };
+        let why =
+            if to.exists() { "target {}: Not a directory" } else { "target {}: No such file or directory" };
         warn("cp", why.replace("{}", &quoted(&target)));
         return 1;
     }
@@ -85,7 +126,10 @@ impl Copy<'_> {
 
     fn one(&mut self, from: &Path, to: &Path, top: bool) {
         let shown = |path: &Path| quoted(guest_host::bytes_of(path.as_os_str()));
-        let stat = match guest_host::stat(from, !self.links && (top || self.has(&["L", "dereference"]) || !self.recursive)) {
+        let stat = match guest_host::stat(
+            from,
+            !self.links && (top || self.has(&["L", "dereference"]) || !self.recursive),
+        ) {
             Ok(stat) => stat,
             Err(error) => return self.fail(format!("cannot stat {}: {}", shown(from), reason(&error))),
         };
@@ -95,14 +139,17 @@ impl Copy<'_> {
             return self.dir(from, to, stat.mode, there.is_some());
         }
         if let Some(there) = there {
-            let same = (there.device, there.inode) == (stat.device, stat.inode) && fs::canonicalize(from).ok() == fs::canonicalize(to).ok();
+            let same = (there.device, there.inode) == (stat.device, stat.inode)
+                && fs::canonicalize(from).ok() == fs::canonicalize(to).ok();
             if same {
                 return self.fail(format!("{} and {} are the same file", shown(from), shown(to)));
             }
             if guest_host::stat(to, true).is_ok_and(|stat| stat.mode & 0o170000 == 0o040000) {
                 return self.fail(format!("cannot overwrite directory {} with non-directory", shown(to)));
             }
-            if self.has(&["n", "no-clobber"]) || (self.has(&["u", "update"]) && there.modified >= stat.modified) {
+            if self.has(&["n", "no-clobber"])
+                || (self.has(&["u", "update"]) && there.modified >= stat.modified)
+            {
                 return;
             }
             if self.has(&["b", "backup"]) {
@@ -127,14 +174,19 @@ impl Copy<'_> {
         } else {
             let copied = copy_bytes(from, to);
             let copied = match copied {
-                Err(error) if self.has(&["f", "force"]) && error.kind() == std::io::ErrorKind::PermissionDenied => fs::remove_file(to).and_then(|()| copy_bytes(from, to)),
+                Err(error)
+                    if self.has(&["f", "force"]) && error.kind() == std::io::ErrorKind::PermissionDenied =>
+                {
+                    fs::remove_file(to).and_then(|()| copy_bytes(from, to))
+                }
                 copied => copied,
             };
             copied.and_then(|()| {
                 if fresh || self.keep {
                     // A new file's mode is the source's, less what the mask took when it was made.
                     let made = guest_host::mode(to, true)?;
-                    let bits = if self.keep { stat.mode & 0o7777 } else { stat.mode & (made | (made & 0o444) >> 2) };
+                    let bits =
+                        if self.keep { stat.mode & 0o7777 } else { stat.mode & (made | (made & 0o444) >> 2) };
                     guest_host::set_mode(to, bits)?;
                 }
                 Ok(())
@@ -142,7 +194,9 @@ impl Copy<'_> {
         };
         if let Err(error) = result {
             return self.fail(match fs::metadata(from) {
-                Err(_) if kind != 0o120000 => format!("cannot open {} for reading: {}", shown(from), reason(&error)),
+                Err(_) if kind != 0o120000 => {
+                    format!("cannot open {} for reading: {}", shown(from), reason(&error))
+                }
                 _ => format!("cannot create regular file {}: {}", shown(to), reason(&error)),
             });
         }
@@ -157,12 +211,20 @@ impl Copy<'_> {
             return self.fail(format!("-r not specified; omitting directory {}", shown(from)));
         }
         if there && !to.is_dir() {
-            return self.fail(format!("cannot overwrite non-directory {} with directory {}", shown(to), shown(from)));
+            return self.fail(format!(
+                "cannot overwrite non-directory {} with directory {}",
+                shown(to),
+                shown(from)
+            ));
         }
         if let (Ok(inner), Ok(outer)) = (parent_of(to), fs::canonicalize(from))
             && inner.starts_with(&outer)
         {
-            return self.fail(format!("cannot copy a directory, {}, into itself, {}", shown(from), shown(to)));
+            return self.fail(format!(
+                "cannot copy a directory, {}, into itself, {}",
+                shown(from),
+                shown(to)
+            ));
         }
         // The names are read first: the copy may lie beside them.
         let mut names: Vec<_> = match fs::read_dir(from) {
@@ -184,7 +246,9 @@ impl Copy<'_> {
         if !there || self.keep {
             let made = guest_host::mode(to, true).unwrap_or(0o777);
             let _ = guest_host::set_mode(to, if self.keep { mode & 0o7777 } else { mode & made });
-            if self.keep && let Ok(stat) = guest_host::stat(from, false) {
+            if self.keep
+                && let Ok(stat) = guest_host::stat(from, false)
+            {
                 keep_times(to, &stat);
             }
         }
@@ -195,7 +259,8 @@ fn parent_of(path: &Path) -> std::io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Ok(path) => Ok(path),
         Err(_) => {
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let parent =
+                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             Ok(fs::canonicalize(parent)?.join(path.file_name().unwrap_or_default()))
         }
     }

@@ -8,9 +8,46 @@ use std::io::Write;
 use std::path::Path;
 
 const KNOWN: &[&str] = &[
-    "a", "text", "b", "ignore-space-change", "B", "ignore-blank-lines", "c", "d", "minimal", "i", "ignore-case", "N", "new-file", "p", "show-c-function", "q",
-    "brief", "r", "recursive", "s", "report-identical-files", "u", "unified", "context", "w", "ignore-all-space", "Z", "ignore-trailing-space", "E",
-    "strip-trailing-cr", "no-dereference", "speed-large-files", "normal", "color", "no-ignore-file-name-case", "t", "expand-tabs", "T", "initial-tab", "P",
+    "a",
+    "text",
+    "b",
+    "ignore-space-change",
+    "B",
+    "ignore-blank-lines",
+    "c",
+    "d",
+    "minimal",
+    "i",
+    "ignore-case",
+    "N",
+    "new-file",
+    "p",
+    "show-c-function",
+    "q",
+    "brief",
+    "r",
+    "recursive",
+    "s",
+    "report-identical-files",
+    "u",
+    "unified",
+    "context",
+    "w",
+    "ignore-all-space",
+    "Z",
+    "ignore-trailing-space",
+    "E",
+    "strip-trailing-cr",
+    "no-dereference",
+    "speed-large-files",
+    "normal",
+    "color",
+    "no-ignore-file-name-case",
+    "t",
+    "expand-tabs",
+    "T",
+    "initial-tab",
+    "P",
 ];
 const VALUED: &[&str] = &["U", "C", "L", "label", "x", "exclude", "horizon-lines", "palette"];
 
@@ -49,8 +86,12 @@ pub fn main(argv: &[Vec<u8>]) -> Option<i32> {
         .iter()
         .enumerate()
         .map(|(at, arg)| match arg.as_slice() {
-            [b'-', digits @ ..] if at > 0 && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => [b"-U".as_slice(), digits].concat(),
-            [b'-', letter @ (b'u' | b'c'), digits @ ..] if at > 0 && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+            [b'-', digits @ ..] if at > 0 && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+                [b"-U".as_slice(), digits].concat()
+            }
+            [b'-', letter @ (b'u' | b'c'), digits @ ..]
+                if at > 0 && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) =>
+            {
                 [b"-", &letter.to_ascii_uppercase().to_be_bytes()[..], digits].concat()
             }
             _ => arg.clone(),
@@ -62,14 +103,24 @@ pub fn main(argv: &[Vec<u8>]) -> Option<i32> {
     };
     let [from, to] = options.rest.as_slice() else {
         return Some(match options.rest.as_slice() {
-            [.., last] if options.rest.len() > 2 => trouble(&format!("extra operand '{}'", String::from_utf8_lossy(last))),
+            [.., last] if options.rest.len() > 2 => {
+                trouble(&format!("extra operand '{}'", String::from_utf8_lossy(last)))
+            }
             [] => trouble("missing operand after 'diff'"),
             rest => trouble(&format!("missing operand after '{}'", String::from_utf8_lossy(rest[0]))),
         });
     };
-    let context = ["U", "unified", "C", "context"].iter().find_map(|name| options.value(&[name])).and_then(|value| value.parse().ok());
+    let context = ["U", "unified", "C", "context"]
+        .iter()
+        .find_map(|name| options.value(&[name]))
+        .and_then(|value| value.parse().ok());
     let all = |names: &[&str]| -> Vec<String> {
-        options.given.iter().filter(|(name, _)| names.contains(&name.as_str())).filter_map(|(_, value)| value.clone()).collect()
+        options
+            .given
+            .iter()
+            .filter(|(name, _)| names.contains(&name.as_str()))
+            .filter_map(|(_, value)| value.clone())
+            .collect()
     };
     let mut diff = Diff {
         form: if options.has(&["u", "U", "unified"]) {
@@ -104,7 +155,12 @@ pub fn main(argv: &[Vec<u8>]) -> Option<i32> {
         cr: options.has(&["strip-trailing-cr"]),
         labels: all(&["L", "label"]),
         exclude: all(&["x", "exclude"]),
-        typed: argv.iter().skip(1).filter(|arg| arg.starts_with(b"-") && arg.len() > 1).map(|arg| format!(" {}", String::from_utf8_lossy(arg))).collect(),
+        typed: argv
+            .iter()
+            .skip(1)
+            .filter(|arg| arg.starts_with(b"-") && arg.len() > 1)
+            .map(|arg| format!(" {}", String::from_utf8_lossy(arg)))
+            .collect(),
         status: 0,
         out: Vec::new(),
     };
@@ -205,7 +261,9 @@ impl Diff {
                 }
                 let heading = self.heading;
                 text::unified(&mut out, &old, &new, &self.lines, &|line| {
-                    text::plain_heading(line).filter(|_| heading).map(|name| name[..name.len().min(40)].trim_ascii_end().to_vec())
+                    text::plain_heading(line)
+                        .filter(|_| heading)
+                        .map(|name| name[..name.len().min(40)].trim_ascii_end().to_vec())
                 });
             }
             Form::Context => {
@@ -222,14 +280,27 @@ impl Diff {
         if let Some(label) = self.labels.get(label) {
             return label.clone();
         }
-        let time = if name == b"-" { Ok(std::time::SystemTime::now()) } else { guest_host::stat(guest_host::path_of(name), true).map(|stat| stat.modified) };
-        format!("{}\t{}", String::from_utf8_lossy(name), crate::stat::date(time.unwrap_or(std::time::UNIX_EPOCH)))
+        let time = if name == b"-" {
+            Ok(std::time::SystemTime::now())
+        } else {
+            guest_host::stat(guest_host::path_of(name), true).map(|stat| stat.modified)
+        };
+        format!(
+            "{}\t{}",
+            String::from_utf8_lossy(name),
+            crate::stat::date(time.unwrap_or(std::time::UNIX_EPOCH))
+        )
     }
 
     fn dirs(&mut self, from: &[u8], to: &[u8]) {
         let mut names = |dir: &[u8]| -> Option<BTreeSet<Vec<u8>>> {
             match fs::read_dir(guest_host::path_of(dir)) {
-                Ok(entries) => Some(entries.flatten().map(|entry| guest_host::bytes_of(&entry.file_name()).to_vec()).collect()),
+                Ok(entries) => Some(
+                    entries
+                        .flatten()
+                        .map(|entry| guest_host::bytes_of(&entry.file_name()).to_vec())
+                        .collect(),
+                ),
                 Err(error) => {
                     warn("diff", format!("{}: {}", String::from_utf8_lossy(dir), reason(&error)));
                     self.status = 2;
@@ -249,17 +320,41 @@ impl Diff {
             if here && there || self.absent && !is_dir(if here { &a } else { &b }) {
                 match (is_dir(&a), is_dir(&b)) {
                     (true, true) if self.recursive => self.dirs(&a, &b),
-                    (true, true) => self.say(format!("Common subdirectories: {} and {}", String::from_utf8_lossy(&a), String::from_utf8_lossy(&b))),
+                    (true, true) => self.say(format!(
+                        "Common subdirectories: {} and {}",
+                        String::from_utf8_lossy(&a),
+                        String::from_utf8_lossy(&b)
+                    )),
                     (false, false) => self.files(&a, &b, true),
                     (first, _) => {
-                        let kind = |dir: bool, path: &[u8]| if dir { "directory" } else if fs::metadata(Path::new(guest_host::path_of(path))).is_ok_and(|meta| meta.len() == 0) { "regular empty file" } else { "regular file" };
-                        self.say(format!("File {} is a {} while file {} is a {}", String::from_utf8_lossy(&a), kind(first, &a), String::from_utf8_lossy(&b), kind(!first, &b)));
+                        let kind = |dir: bool, path: &[u8]| {
+                            if dir {
+                                "directory"
+                            } else if fs::metadata(Path::new(guest_host::path_of(path)))
+                                .is_ok_and(|meta| meta.len() == 0)
+                            {
+                                "regular empty file"
+                            } else {
+                                "regular file"
+                            }
+                        };
+                        self.say(format!(
+                            "File {} is a {} while file {} is a {}",
+                            String::from_utf8_lossy(&a),
+                            kind(first, &a),
+                            String::from_utf8_lossy(&b),
+                            kind(!first, &b)
+                        ));
                         self.worse(1);
                     }
                 }
             } else {
                 let dir = String::from_utf8_lossy(if here { from } else { to }).into_owned();
-                self.say(format!("Only in {}: {}", dir.strip_suffix('/').filter(|dir| !dir.is_empty()).unwrap_or(&dir), String::from_utf8_lossy(name)));
+                self.say(format!(
+                    "Only in {}: {}",
+                    dir.strip_suffix('/').filter(|dir| !dir.is_empty()).unwrap_or(&dir),
+                    String::from_utf8_lossy(name)
+                ));
                 self.worse(1);
             }
             if self.out.len() > 1 << 16 {
@@ -318,7 +413,10 @@ fn contexts(out: &mut Vec<u8>, old: &[&[u8]], new: &[&[u8]], edits: &[Edit], how
         let (first, last) = (group[0], group[group.len() - 1]);
         let before = context.min(first.old.0).min(first.new.0);
         let after = context.min(old.len() - last.old.1).min(new.len() - last.new.1);
-        let sides = [(old, first.old.0 - before, last.old.1 + after, true), (new, first.new.0 - before, last.new.1 + after, false)];
+        let sides = [
+            (old, first.old.0 - before, last.old.1 + after, true),
+            (new, first.new.0 - before, last.new.1 + after, false),
+        ];
         out.extend_from_slice(b"***************\n");
         for (lines, start, end, is_old) in sides {
             let mark = if is_old { "***" } else { "---" };
@@ -335,7 +433,17 @@ fn contexts(out: &mut Vec<u8>, old: &[&[u8]], new: &[&[u8]], edits: &[Edit], how
                 }
                 let both = edit.old.0 != edit.old.1 && edit.new.0 != edit.new.1;
                 for line in &lines[from..to] {
-                    put(out, if both { "! " } else if is_old { "- " } else { "+ " }, line);
+                    put(
+                        out,
+                        if both {
+                            "! "
+                        } else if is_old {
+                            "- "
+                        } else {
+                            "+ "
+                        },
+                        line,
+                    );
                 }
                 at = to;
             }

@@ -40,7 +40,11 @@ enum Test {
     PrintTo(usize, u8),
     Ls,
     Delete,
-    Exec { words: Vec<Vec<u8>>, many: Option<usize>, in_dir: bool },
+    Exec {
+        words: Vec<Vec<u8>>,
+        many: Option<usize>,
+        in_dir: bool,
+    },
     Not(Box<Test>),
     And(Vec<Test>),
     Or(Vec<Test>),
@@ -142,7 +146,9 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
     };
     if let Some(extra) = parser.args.next() {
         return stop(match extra.as_slice() {
-            b")" => "invalid expression; you have used a binary operator ')' with nothing before it.".to_owned(),
+            b")" => {
+                "invalid expression; you have used a binary operator ')' with nothing before it.".to_owned()
+            }
             extra => format!("paths must precede expression: `{}'", String::from_utf8_lossy(extra)),
         });
     }
@@ -242,7 +248,10 @@ impl Parser<'_, '_> {
                 }
                 let inner = self.all()?;
                 if self.args.next().is_none_or(|arg| arg != b")") {
-                    return Err("invalid expression; I was expecting to find a ')' somewhere but did not see one.".into());
+                    return Err(
+                        "invalid expression; I was expecting to find a ')' somewhere but did not see one."
+                            .into(),
+                    );
                 }
                 inner
             }
@@ -254,8 +263,16 @@ impl Parser<'_, '_> {
             "-ilname" => Test::LinkName(self.value(name)?.to_ascii_lowercase(), true),
             "-regex" | "-iregex" => {
                 let pattern = self.text(name)?;
-                let text = pattern.replace("\\|", "|").replace("\\(", "(").replace("\\)", ")").replace("\\+", "+").replace("\\?", "?");
-                let regex = regex::bytes::RegexBuilder::new(&format!("^(?:{text})$")).case_insensitive(name == "-iregex").dot_matches_new_line(true).build();
+                let text = pattern
+                    .replace("\\|", "|")
+                    .replace("\\(", "(")
+                    .replace("\\)", ")")
+                    .replace("\\+", "+")
+                    .replace("\\?", "?");
+                let regex = regex::bytes::RegexBuilder::new(&format!("^(?:{text})$"))
+                    .case_insensitive(name == "-iregex")
+                    .dot_matches_new_line(true)
+                    .build();
                 Test::Regex(regex.map_err(|_| format!("invalid regular expression `{pattern}'"))?)
             }
             "-regextype" => {
@@ -280,20 +297,26 @@ impl Parser<'_, '_> {
                     Some('G') => (&text[..text.len() - 1], 1 << 30),
                     _ => (text.as_str(), 512),
                 };
-                let compare = Compare::read(digits).ok_or_else(|| format!("invalid argument `{text}' to `-size'"))?;
+                let compare =
+                    Compare::read(digits).ok_or_else(|| format!("invalid argument `{text}' to `-size'"))?;
                 Test::Size(compare, unit)
             }
             "-empty" => Test::Empty,
-            "-mtime" | "-atime" | "-ctime" => Test::Age(name.as_bytes()[1] as char, 86_400, self.number(name)?),
+            "-mtime" | "-atime" | "-ctime" => {
+                Test::Age(name.as_bytes()[1] as char, 86_400, self.number(name)?)
+            }
             "-mmin" | "-amin" | "-cmin" => Test::Age(name.as_bytes()[1] as char, 60, self.number(name)?),
             "-newer" | "-anewer" | "-cnewer" => {
                 let file = self.value(name)?;
-                let stat = guest_host::stat(guest_host::path_of(&file), true).map_err(|error| format!("‘{}’: {}", String::from_utf8_lossy(&file), reason(&error)))?;
+                let stat = guest_host::stat(guest_host::path_of(&file), true)
+                    .map_err(|error| format!("‘{}’: {}", String::from_utf8_lossy(&file), reason(&error)))?;
                 Test::Newer(if name == "-newer" { 'm' } else { name.as_bytes()[1] as char }, stat.modified)
             }
             "-newermt" => {
                 let text = self.text(name)?;
-                let time = guest_git::read_date(&text).ok_or_else(|| format!("I cannot figure out how to interpret ‘{text}’ as a date or time"))?;
+                let time = guest_git::read_date(&text).ok_or_else(|| {
+                    format!("I cannot figure out how to interpret ‘{text}’ as a date or time")
+                })?;
                 Test::Newer('m', UNIX_EPOCH + Duration::from_secs(time.max(0) as u64))
             }
             "-perm" => {
@@ -302,7 +325,10 @@ impl Parser<'_, '_> {
                     Some(c @ ('-' | '/')) => (c, &text[1..]),
                     _ => ('=', text.as_str()),
                 };
-                Test::Mode(how, crate::chmod::change(rest, 0, false).ok_or_else(|| format!("invalid mode ‘{text}’"))?)
+                Test::Mode(
+                    how,
+                    crate::chmod::change(rest, 0, false).ok_or_else(|| format!("invalid mode ‘{text}’"))?,
+                )
             }
             "-links" => Test::Links(self.number(name)?),
             "-inum" => Test::Inode(self.number(name)?),
@@ -316,7 +342,8 @@ impl Parser<'_, '_> {
             }
             "-samefile" => {
                 let file = self.value(name)?;
-                let stat = guest_host::stat(guest_host::path_of(&file), true).map_err(|error| format!("‘{}’: {}", String::from_utf8_lossy(&file), reason(&error)))?;
+                let stat = guest_host::stat(guest_host::path_of(&file), true)
+                    .map_err(|error| format!("‘{}’: {}", String::from_utf8_lossy(&file), reason(&error)))?;
                 Test::Same(stat.device, stat.inode)
             }
             "-executable" => Test::Can(0o111),
@@ -327,8 +354,14 @@ impl Parser<'_, '_> {
             "-nouser" | "-nogroup" => Test::False,
             "-maxdepth" | "-mindepth" => {
                 let text = self.text(name)?;
-                let depth = text.parse().map_err(|_| format!("Expected a positive decimal integer argument to {name}, but got ‘{text}’"))?;
-                if name == "-maxdepth" { self.find.deepest = depth } else { self.find.shallowest = depth }
+                let depth = text.parse().map_err(|_| {
+                    format!("Expected a positive decimal integer argument to {name}, but got ‘{text}’")
+                })?;
+                if name == "-maxdepth" {
+                    self.find.deepest = depth
+                } else {
+                    self.find.shallowest = depth
+                }
                 Test::True
             }
             "-depth" | "-d" => {
@@ -343,7 +376,13 @@ impl Parser<'_, '_> {
                 self.find.day_start = true;
                 Test::True
             }
-            "-xdev" | "-mount" | "-noleaf" | "-ignore_readdir_race" | "-noignore_readdir_race" | "-warn" | "-nowarn" => Test::True,
+            "-xdev"
+            | "-mount"
+            | "-noleaf"
+            | "-ignore_readdir_race"
+            | "-noignore_readdir_race"
+            | "-warn"
+            | "-nowarn" => Test::True,
             "-prune" => Test::Prune,
             "-quit" => Test::Quit,
             "-print" => self.act(Test::Print(b'\n')),
@@ -369,7 +408,9 @@ impl Parser<'_, '_> {
             "-exec" | "-execdir" | "-ok" | "-okdir" => {
                 let mut words: Vec<Vec<u8>> = Vec::new();
                 loop {
-                    let Some(word) = self.args.next() else { return Err(format!("missing argument to `{name}'")) };
+                    let Some(word) = self.args.next() else {
+                        return Err(format!("missing argument to `{name}'"));
+                    };
                     if word == b";" {
                         break;
                     }
@@ -387,7 +428,11 @@ impl Parser<'_, '_> {
                 self.act(Test::Exec { words, many: None, in_dir: name.ends_with("dir") })
             }
             name if name.starts_with('-') => return Err(format!("unknown predicate `{name}'")),
-            ")" => return Err("invalid expression; you have used a binary operator ')' with nothing before it.".into()),
+            ")" => {
+                return Err(
+                    "invalid expression; you have used a binary operator ')' with nothing before it.".into()
+                );
+            }
             name => return Err(format!("paths must precede expression: `{name}'")),
         })
     }
@@ -399,7 +444,8 @@ impl Parser<'_, '_> {
 
     fn open(&mut self, name: &str) -> Result<usize, String> {
         let path = self.value(name)?;
-        let file = fs::File::create(guest_host::path_of(&path)).map_err(|error| format!("‘{}’: {}", String::from_utf8_lossy(&path), reason(&error)))?;
+        let file = fs::File::create(guest_host::path_of(&path))
+            .map_err(|error| format!("‘{}’: {}", String::from_utf8_lossy(&path), reason(&error)))?;
         self.find.files.borrow_mut().push(file);
         Ok(self.find.files.borrow().len() - 1)
     }
@@ -454,7 +500,11 @@ impl Find {
                         };
                         match stat {
                             Ok(stat) => self.visit(&below, top, depth + 1, stat, test),
-                            Err(error) => self.fail(format!("‘{}’: {}", String::from_utf8_lossy(&below), reason(&error))),
+                            Err(error) => self.fail(format!(
+                                "‘{}’: {}",
+                                String::from_utf8_lossy(&below),
+                                reason(&error)
+                            )),
                         }
                         if *self.done.borrow() {
                             return;
@@ -484,13 +534,18 @@ impl Find {
             Test::List(tests) => tests.iter().map(|test| self.test(test, met)).next_back().unwrap_or(true),
             Test::Name(pattern, fold) => guest_git::glob_matches(pattern, &lower(base(met.path), *fold)),
             Test::Path(pattern, fold) => guest_git::glob_matches(pattern, &lower(met.path, *fold)),
-            Test::LinkName(pattern, fold) => fs::read_link(guest_host::path_of(met.path))
-                .is_ok_and(|target| guest_git::glob_matches(pattern, &lower(guest_host::bytes_of(target.as_os_str()), *fold))),
+            Test::LinkName(pattern, fold) => {
+                fs::read_link(guest_host::path_of(met.path)).is_ok_and(|target| {
+                    guest_git::glob_matches(pattern, &lower(guest_host::bytes_of(target.as_os_str()), *fold))
+                })
+            }
             Test::Regex(regex) => regex.is_match(met.path),
             Test::Kind(kinds) => kinds.contains(&kind(stat)),
             Test::Size(compare, unit) => compare.fits(stat.size.div_ceil(*unit)),
             Test::Empty => match kind(stat) {
-                b'd' => fs::read_dir(guest_host::path_of(met.path)).is_ok_and(|mut names| names.next().is_none()),
+                b'd' => {
+                    fs::read_dir(guest_host::path_of(met.path)).is_ok_and(|mut names| names.next().is_none())
+                }
                 b'f' => stat.size == 0,
                 _ => false,
             },
@@ -573,7 +628,11 @@ impl Find {
                 match removed {
                     Ok(()) => true,
                     Err(error) => {
-                        self.fail(format!("cannot delete ‘{}’: {}", String::from_utf8_lossy(met.path), reason(&error)));
+                        self.fail(format!(
+                            "cannot delete ‘{}’: {}",
+                            String::from_utf8_lossy(met.path),
+                            reason(&error)
+                        ));
                         false
                     }
                 }
@@ -583,7 +642,8 @@ impl Find {
                     let mut gathered = self.gathered.borrow_mut();
                     let names = &mut gathered[*at].1;
                     names.push(met.path.to_vec());
-                    names.len() + words.len() >= WORDS || names.iter().map(|name| name.len() + 1).sum::<usize>() > BYTES
+                    names.len() + words.len() >= WORDS
+                        || names.iter().map(|name| name.len() + 1).sum::<usize>() > BYTES
                 };
                 if full {
                     self.run_gathered(*at);
@@ -591,11 +651,13 @@ impl Find {
                 true
             }
             Test::Exec { words, many: None, in_dir } => {
-                let name = if *in_dir { [b"./".as_slice(), base(met.path)].concat() } else { met.path.to_vec() };
+                let name =
+                    if *in_dir { [b"./".as_slice(), base(met.path)].concat() } else { met.path.to_vec() };
                 let argv: Vec<Vec<u8>> = words.iter().map(|word| replaced(word, &name)).collect();
                 let back = in_dir.then(|| std::env::current_dir().unwrap_or_default());
                 if back.is_some()
-                    && let Some(dir) = guest_host::path_of(met.path).parent().filter(|dir| !dir.as_os_str().is_empty())
+                    && let Some(dir) =
+                        guest_host::path_of(met.path).parent().filter(|dir| !dir.as_os_str().is_empty())
                 {
                     let _ = std::env::set_current_dir(dir);
                 }
@@ -697,7 +759,13 @@ fn shown(format: &str, met: &Met<'_>) -> Vec<u8> {
         while let Some(flag) = chars.next_if(|c| c.is_ascii_digit() || "-+ #.".contains(*c)) {
             flags.push(flag);
         }
-        let user = |number: u32| if number == 0 { "root".into() } else { std::env::var("USER").unwrap_or_else(|_| number.to_string()) };
+        let user = |number: u32| {
+            if number == 0 {
+                "root".into()
+            } else {
+                std::env::var("USER").unwrap_or_else(|_| number.to_string())
+            }
+        };
         let text = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>, c: char| -> Vec<u8> {
             match c {
                 'p' => met.path.to_vec(),
@@ -707,14 +775,25 @@ fn shown(format: &str, met: &Met<'_>) -> Vec<u8> {
                     Some(at) => met.path[..at].to_vec(),
                     None => b".".to_vec(),
                 },
-                'P' => met.path.strip_prefix(met.top).unwrap_or(b"").strip_prefix(b"/").unwrap_or(met.path.strip_prefix(met.top).unwrap_or(b"")).to_vec(),
+                'P' => met
+                    .path
+                    .strip_prefix(met.top)
+                    .unwrap_or(b"")
+                    .strip_prefix(b"/")
+                    .unwrap_or(met.path.strip_prefix(met.top).unwrap_or(b""))
+                    .to_vec(),
                 'H' => met.top.to_vec(),
                 'd' => met.depth.to_string().into_bytes(),
                 's' => stat.size.to_string().into_bytes(),
                 'k' => stat.blocks.div_ceil(2).to_string().into_bytes(),
                 'b' => stat.blocks.to_string().into_bytes(),
                 'm' => format!("{:o}", stat.mode & 0o7777).into_bytes(),
-                'M' => format!("{}{}", if kind(stat) == b'f' { '-' } else { kind(stat) as char }, letters(stat.mode)).into_bytes(),
+                'M' => format!(
+                    "{}{}",
+                    if kind(stat) == b'f' { '-' } else { kind(stat) as char },
+                    letters(stat.mode)
+                )
+                .into_bytes(),
                 'y' | 'Y' => vec![kind(stat)],
                 'n' => stat.links.to_string().into_bytes(),
                 'i' => stat.inode.to_string().into_bytes(),
@@ -723,7 +802,9 @@ fn shown(format: &str, met: &Met<'_>) -> Vec<u8> {
                 'U' => stat.user.to_string().into_bytes(),
                 'G' => stat.group.to_string().into_bytes(),
                 'D' => stat.device.to_string().into_bytes(),
-                'l' => fs::read_link(guest_host::path_of(met.path)).map(|target| guest_host::bytes_of(target.as_os_str()).to_vec()).unwrap_or_default(),
+                'l' => fs::read_link(guest_host::path_of(met.path))
+                    .map(|target| guest_host::bytes_of(target.as_os_str()).to_vec())
+                    .unwrap_or_default(),
                 't' | 'a' | 'c' => long_date(time(stat, if c == 't' { 'm' } else { c })).into_bytes(),
                 'T' | 'A' | 'C' => {
                     let when = time(stat, c.to_ascii_lowercase());
@@ -741,7 +822,14 @@ fn shown(format: &str, met: &Met<'_>) -> Vec<u8> {
             break;
         };
         let text = text(&mut chars, letter);
-        let width: usize = flags.trim_start_matches(['-', '+', ' ', '#']).trim_start_matches('0').split('.').next().unwrap_or_default().parse().unwrap_or(0);
+        let width: usize = flags
+            .trim_start_matches(['-', '+', ' ', '#'])
+            .trim_start_matches('0')
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .parse()
+            .unwrap_or(0);
         let fill = vec![b' '; width.saturating_sub(text.len())];
         if flags.starts_with('-') {
             out.extend_from_slice(&text);

@@ -20,7 +20,39 @@ pub fn zcat(argv: &[Vec<u8>]) -> i32 {
 }
 
 fn run(name: &str, argv: &[Vec<u8>], unpack: bool, stdout: bool) -> i32 {
-    let known = ["d", "decompress", "uncompress", "c", "stdout", "to-stdout", "k", "keep", "f", "force", "n", "N", "q", "quiet", "v", "verbose", "r", "recursive", "t", "test", "1", "2", "3", "4", "5", "6", "7", "8", "9", "best", "fast"];
+    let known = [
+        "d",
+        "decompress",
+        "uncompress",
+        "c",
+        "stdout",
+        "to-stdout",
+        "k",
+        "keep",
+        "f",
+        "force",
+        "n",
+        "N",
+        "q",
+        "quiet",
+        "v",
+        "verbose",
+        "r",
+        "recursive",
+        "t",
+        "test",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "8",
+        "9",
+        "best",
+        "fast",
+    ];
     let options = match Options::read(argv, &known, &["S", "suffix"]) {
         Ok(options) => options,
         Err(error) => return misuse(name, &error, 1),
@@ -28,7 +60,14 @@ fn run(name: &str, argv: &[Vec<u8>], unpack: bool, stdout: bool) -> i32 {
     let unpack = unpack || options.has(&["d", "decompress", "uncompress", "t", "test"]);
     let test = options.has(&["t", "test"]);
     let stdout = stdout || options.has(&["c", "stdout", "to-stdout"]);
-    let level = (1..=9).rev().find(|level| options.has(&[&level.to_string()])).unwrap_or(if options.has(&["fast"]) { 1 } else if options.has(&["best"]) { 9 } else { 6 });
+    let level =
+        (1..=9).rev().find(|level| options.has(&[&level.to_string()])).unwrap_or(if options.has(&["fast"]) {
+            1
+        } else if options.has(&["best"]) {
+            9
+        } else {
+            6
+        });
     let pack = |data: &[u8]| -> std::io::Result<Vec<u8>> {
         if unpack {
             let mut out = Vec::new();
@@ -44,7 +83,15 @@ fn run(name: &str, argv: &[Vec<u8>], unpack: bool, stdout: bool) -> i32 {
     let mut status = 0;
     for file in if options.rest.is_empty() { stdin } else { &options.rest } {
         let shown = String::from_utf8_lossy(file).into_owned();
-        let packed_name = if name == "zcat" && !shown.ends_with(".gz") && *file != b"-" && !guest_host::path_of(file).exists() { format!("{shown}.gz") } else { shown.clone() };
+        let packed_name = if name == "zcat"
+            && !shown.ends_with(".gz")
+            && *file != b"-"
+            && !guest_host::path_of(file).exists()
+        {
+            format!("{shown}.gz")
+        } else {
+            shown.clone()
+        };
         let data = match read(packed_name.as_bytes()) {
             Ok(data) => data,
             Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
@@ -68,7 +115,11 @@ fn run(name: &str, argv: &[Vec<u8>], unpack: bool, stdout: bool) -> i32 {
             Ok(result) => result,
             Err(_) => {
                 let shown = if *file == b"-" { "stdin" } else { &shown };
-                let what = if data.starts_with(b"\x1f\x8b") { "unexpected end of file" } else { "not in gzip format" };
+                let what = if data.starts_with(b"\x1f\x8b") {
+                    "unexpected end of file"
+                } else {
+                    "not in gzip format"
+                };
                 let _ = write!(std::io::stderr().lock(), "\ngzip: {shown}: {what}\n");
                 status = 1;
                 continue;
@@ -96,7 +147,9 @@ fn run(name: &str, argv: &[Vec<u8>], unpack: bool, stdout: bool) -> i32 {
             status = 2;
             continue;
         }
-        let written = fs::write(&target, result).and_then(|()| if options.has(&["k", "keep"]) { Ok(()) } else { fs::remove_file(guest_host::path_of(file)) });
+        let written = fs::write(&target, result).and_then(|()| {
+            if options.has(&["k", "keep"]) { Ok(()) } else { fs::remove_file(guest_host::path_of(file)) }
+        });
         if let Err(error) = written {
             warn(name, format!("{target}: {}", reason(&error)));
             status = 1;

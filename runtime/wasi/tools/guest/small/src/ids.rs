@@ -7,11 +7,16 @@ fn number(name: &str) -> u32 {
 }
 
 fn name() -> String {
-    if number("SBX_UID") == 0 { "root".into() } else { std::env::var("USER").unwrap_or_else(|_| "user".into()) }
+    if number("SBX_UID") == 0 {
+        "root".into()
+    } else {
+        std::env::var("USER").unwrap_or_else(|_| "user".into())
+    }
 }
 
 pub fn id(argv: &[Vec<u8>]) -> i32 {
-    let letters: Vec<u8> = argv.iter().skip(1).filter(|arg| arg.starts_with(b"-")).flat_map(|arg| arg[1..].to_vec()).collect();
+    let letters: Vec<u8> =
+        argv.iter().skip(1).filter(|arg| arg.starts_with(b"-")).flat_map(|arg| arg[1..].to_vec()).collect();
     let has = |letter| letters.contains(&letter);
     let (user, group) = (number("SBX_UID"), number("SBX_GID"));
     let text = match (has(b'u'), has(b'g') || has(b'G'), has(b'n')) {

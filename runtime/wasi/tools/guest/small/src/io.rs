@@ -11,7 +11,10 @@ pub fn quoted(name: &[u8]) -> String {
 
 /// The system's words for an error.
 pub fn reason(error: &io::Error) -> String {
-    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    use io::ErrorKind::{
+        AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+        ReadOnlyFilesystem,
+    };
     match error.kind() {
         NotFound => "No such file or directory".into(),
         PermissionDenied => "Permission denied".into(),
@@ -95,7 +98,8 @@ impl<'a> Options<'a> {
                     None => (long, None),
                 };
                 if valued.contains(&name) {
-                    let value = value.or_else(|| args.next().map(|arg| String::from_utf8_lossy(arg).into_owned()));
+                    let value =
+                        value.or_else(|| args.next().map(|arg| String::from_utf8_lossy(arg).into_owned()));
                     options.given.push((name.to_owned(), value));
                 } else if known.contains(&name) {
                     options.given.push((name.to_owned(), value));
@@ -108,7 +112,11 @@ impl<'a> Options<'a> {
                     let letter = letter.to_string();
                     if valued.contains(&letter.as_str()) {
                         let rest: String = letters[at + 1..].iter().collect();
-                        let value = if rest.is_empty() { args.next().map(|arg| String::from_utf8_lossy(arg).into_owned()) } else { Some(rest) };
+                        let value = if rest.is_empty() {
+                            args.next().map(|arg| String::from_utf8_lossy(arg).into_owned())
+                        } else {
+                            Some(rest)
+                        };
                         if value.is_none() {
                             return Err(format!("option requires an argument -- '{letter}'"));
                         }
@@ -132,7 +140,11 @@ impl<'a> Options<'a> {
     }
 
     pub fn value(&self, names: &[&str]) -> Option<&str> {
-        self.given.iter().rev().find(|(name, _)| names.contains(&name.as_str())).and_then(|(_, value)| value.as_deref())
+        self.given
+            .iter()
+            .rev()
+            .find(|(name, _)| names.contains(&name.as_str()))
+            .and_then(|(_, value)| value.as_deref())
     }
 }
 

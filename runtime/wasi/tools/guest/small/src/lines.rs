@@ -16,8 +16,16 @@ pub fn tac(argv: &[Vec<u8>]) -> i32 {
         match read(file) {
             Ok(bytes) => write(&reversed(&bytes, &separator, before)),
             Err(error) => {
-                let why = if error.kind() == std::io::ErrorKind::IsADirectory { "read error: Is a directory".into() } else { reason(&error) };
-                let what = if error.kind() == std::io::ErrorKind::NotFound { format!("failed to open '{}' for reading", String::from_utf8_lossy(file)) } else { String::from_utf8_lossy(file).into_owned() };
+                let why = if error.kind() == std::io::ErrorKind::IsADirectory {
+                    "read error: Is a directory".into()
+                } else {
+                    reason(&error)
+                };
+                let what = if error.kind() == std::io::ErrorKind::NotFound {
+                    format!("failed to open '{}' for reading", String::from_utf8_lossy(file))
+                } else {
+                    String::from_utf8_lossy(file).into_owned()
+                };
                 warn("tac", format!("{what}: {why}"));
                 status = 1;
             }
@@ -27,7 +35,8 @@ pub fn tac(argv: &[Vec<u8>]) -> i32 {
 }
 
 fn reversed(bytes: &[u8], separator: &[u8], before: bool) -> Vec<u8> {
-    let mut cuts: Vec<usize> = bytes.find_iter(separator).map(|at| if before { at } else { at + separator.len() }).collect();
+    let mut cuts: Vec<usize> =
+        bytes.find_iter(separator).map(|at| if before { at } else { at + separator.len() }).collect();
     cuts.insert(0, 0);
     cuts.push(bytes.len());
     cuts.dedup();
@@ -43,7 +52,8 @@ pub fn rev(argv: &[Vec<u8>]) -> i32 {
                 Some(body) => (body, &b"\n"[..]),
                 None => (line, &b""[..]),
             };
-            let mut chars: Vec<&[u8]> = body.char_indices().map(|(start, end, _)| &body[start..end]).collect();
+            let mut chars: Vec<&[u8]> =
+                body.char_indices().map(|(start, end, _)| &body[start..end]).collect();
             chars.reverse();
             out.extend(chars.concat());
             out.extend_from_slice(end);
@@ -83,7 +93,11 @@ pub fn strings(argv: &[Vec<u8>]) -> i32 {
 }
 
 pub fn column(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(argv, &["t", "table", "n", "x"], &["s", "separator", "o", "output-separator", "c", "N", "R"]) {
+    let options = match Options::read(
+        argv,
+        &["t", "table", "n", "x"],
+        &["s", "separator", "o", "output-separator", "c", "N", "R"],
+    ) {
         Ok(options) => options,
         Err(error) => return misuse("column", &error, 1),
     };
@@ -93,7 +107,10 @@ pub fn column(argv: &[Vec<u8>]) -> i32 {
     let status = each("column", &options.rest, |bytes| {
         for line in bytes.lines().filter(|line| !line.trim().is_empty()) {
             let cells: Vec<String> = match &separator {
-                Some(any) => line.split(|byte| any.contains(byte)).map(|cell| cell.to_str_lossy().into_owned()).collect(),
+                Some(any) => line
+                    .split(|byte| any.contains(byte))
+                    .map(|cell| cell.to_str_lossy().into_owned())
+                    .collect(),
                 None => line.fields().map(|cell| cell.to_str_lossy().into_owned()).collect(),
             };
             rows.push(cells);
@@ -104,7 +121,9 @@ pub fn column(argv: &[Vec<u8>]) -> i32 {
     let mut out = String::new();
     if options.has(&["t", "table"]) {
         let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..count).map(|at| rows.iter().filter_map(|row| row.get(at)).map(width).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..count)
+            .map(|at| rows.iter().filter_map(|row| row.get(at)).map(width).max().unwrap_or(0))
+            .collect();
         for row in &rows {
             for (at, widest) in widths.iter().enumerate() {
                 let cell = row.get(at).map_or("", String::as_str);
@@ -124,7 +143,8 @@ pub fn column(argv: &[Vec<u8>]) -> i32 {
         let columns = (total / step).max(1);
         let lines = cells.len().div_ceil(columns);
         for line in 0..lines {
-            let row: Vec<&String> = (0..columns).filter_map(|column| cells.get(column * lines + line)).collect();
+            let row: Vec<&String> =
+                (0..columns).filter_map(|column| cells.get(column * lines + line)).collect();
             for (at, cell) in row.iter().enumerate() {
                 out += cell;
                 if at + 1 < row.len() {

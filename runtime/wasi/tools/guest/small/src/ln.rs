@@ -5,8 +5,29 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 const KNOWN: &[&str] = &[
-    "s", "symbolic", "f", "force", "n", "no-dereference", "v", "verbose", "r", "relative", "T", "no-target-directory", "b", "backup", "i", "interactive", "P",
-    "physical", "L", "logical", "d", "F", "directory",
+    "s",
+    "symbolic",
+    "f",
+    "force",
+    "n",
+    "no-dereference",
+    "v",
+    "verbose",
+    "r",
+    "relative",
+    "T",
+    "no-target-directory",
+    "b",
+    "backup",
+    "i",
+    "interactive",
+    "P",
+    "physical",
+    "L",
+    "logical",
+    "d",
+    "F",
+    "directory",
 ];
 
 /// Runs `ln`.
@@ -24,7 +45,11 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
             // One operand is linked into the current directory.
             Some(only) if targets.is_empty() => {
                 if has(&["T", "no-target-directory"]) {
-                    return misuse("ln", &format!("missing destination file operand after {}", quoted(only)), 1);
+                    return misuse(
+                        "ln",
+                        &format!("missing destination file operand after {}", quoted(only)),
+                        1,
+                    );
                 }
                 targets.push(only);
                 b".".to_vec()
@@ -34,7 +59,8 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
     };
     let path = guest_host::path_of(&place);
     let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_symlink());
-    let into = path.is_dir() && !has(&["T", "no-target-directory"]) && !(has(&["n", "no-dereference"]) && is_link);
+    let into =
+        path.is_dir() && !has(&["T", "no-target-directory"]) && !(has(&["n", "no-dereference"]) && is_link);
     if !into && (targets.len() > 1 || has(&["t", "target-directory"])) {
         let why = if path.exists() { "Not a directory" } else { "No such file or directory" };
         warn("ln", format!("target {}: {why}", quoted(&place)));
@@ -45,7 +71,8 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
     let mut status = 0;
     for target in targets {
         let from = guest_host::path_of(target);
-        let link: PathBuf = if into { path.join(from.file_name().unwrap_or_default()) } else { path.to_owned() };
+        let link: PathBuf =
+            if into { path.join(from.file_name().unwrap_or_default()) } else { path.to_owned() };
         let shown = quoted(guest_host::bytes_of(link.as_os_str()));
         let mut fail = |text: String| {
             warn("ln", text);
@@ -70,7 +97,10 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
                 kept.push("~");
                 let _ = fs::rename(&link, PathBuf::from(kept));
             } else if has(&["f", "force"]) {
-                let same = !symbolic && fs::canonicalize(from).ok().is_some_and(|from| fs::canonicalize(&link).ok() == Some(from));
+                let same = !symbolic
+                    && fs::canonicalize(from)
+                        .ok()
+                        .is_some_and(|from| fs::canonicalize(&link).ok() == Some(from));
                 if same {
                     fail(format!("{} and {shown} are the same file", quoted(target)));
                     continue;
@@ -79,16 +109,26 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
             }
         }
         let text = if symbolic && has(&["r", "relative"]) { relative(from, &link) } else { from.to_owned() };
-        let made = if symbolic { guest_host::symlink(&text, &link) } else { guest_host::hard_link(from, &link) };
+        let made =
+            if symbolic { guest_host::symlink(&text, &link) } else { guest_host::hard_link(from, &link) };
         match made {
             Ok(()) if has(&["v", "verbose"]) => {
                 let arrow = if symbolic { "->" } else { "=>" };
-                write(format!("{shown} {arrow} {}\n", quoted(guest_host::bytes_of(text.as_os_str()))).as_bytes());
+                write(
+                    format!("{shown} {arrow} {}\n", quoted(guest_host::bytes_of(text.as_os_str())))
+                        .as_bytes(),
+                );
             }
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => fail(format!("failed to create {kind} link {shown}: File exists")),
-            Err(error) if symbolic => fail(format!("failed to create symbolic link {shown}: {}", reason(&error))),
-            Err(error) => fail(format!("failed to create hard link {shown} => {}: {}", quoted(target), reason(&error))),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                fail(format!("failed to create {kind} link {shown}: File exists"))
+            }
+            Err(error) if symbolic => {
+                fail(format!("failed to create symbolic link {shown}: {}", reason(&error)))
+            }
+            Err(error) => {
+                fail(format!("failed to create hard link {shown} => {}: {}", quoted(target), reason(&error)))
+            }
         }
     }
     status
@@ -102,7 +142,10 @@ pub fn link(argv: &[Vec<u8>]) -> i32 {
     match guest_host::hard_link(guest_host::path_of(from), guest_host::path_of(to)) {
         Ok(()) => 0,
         Err(error) => {
-            warn("link", format!("cannot create link {} to {}: {}", quoted(to), quoted(from), reason(&error)));
+            warn(
+                "link",
+                format!("cannot create link {} to {}: {}", quoted(to), quoted(from), reason(&error)),
+            );
             1
         }
     }

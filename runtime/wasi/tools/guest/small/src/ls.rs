@@ -10,12 +10,86 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const KNOWN: &[&str] = &[
-    "a", "all", "A", "almost-all", "b", "escape", "B", "ignore-backups", "c", "C", "d", "directory", "f", "F", "classify", "file-type", "full-time",
-    "g", "G", "no-group", "h", "human-readable", "si", "H", "i", "inode", "k", "l", "L", "dereference", "m", "n", "numeric-uid-gid", "N", "literal",
-    "o", "p", "q", "hide-control-chars", "Q", "quote-name", "r", "reverse", "R", "recursive", "s", "size", "S", "t", "u", "U", "v", "x", "X", "1",
-    "Z", "group-directories-first", "author", "show-control-chars", "zero", "dereference-command-line", "color", "hyperlink",
+    "a",
+    "all",
+    "A",
+    "almost-all",
+    "b",
+    "escape",
+    "B",
+    "ignore-backups",
+    "c",
+    "C",
+    "d",
+    "directory",
+    "f",
+    "F",
+    "classify",
+    "file-type",
+    "full-time",
+    "g",
+    "G",
+    "no-group",
+    "h",
+    "human-readable",
+    "si",
+    "H",
+    "i",
+    "inode",
+    "k",
+    "l",
+    "L",
+    "dereference",
+    "m",
+    "n",
+    "numeric-uid-gid",
+    "N",
+    "literal",
+    "o",
+    "p",
+    "q",
+    "hide-control-chars",
+    "Q",
+    "quote-name",
+    "r",
+    "reverse",
+    "R",
+    "recursive",
+    "s",
+    "size",
+    "S",
+    "t",
+    "u",
+    "U",
+    "v",
+    "x",
+    "X",
+    "1",
+    "Z",
+    "group-directories-first",
+    "author",
+    "show-control-chars",
+    "zero",
+    "dereference-command-line",
+    "color",
+    "hyperlink",
 ];
-const VALUED: &[&str] = &["I", "ignore", "hide", "block-size", "sort", "time", "time-style", "format", "indicator-style", "quoting-style", "w", "width", "T", "tabsize"];
+const VALUED: &[&str] = &[
+    "I",
+    "ignore",
+    "hide",
+    "block-size",
+    "sort",
+    "time",
+    "time-style",
+    "format",
+    "indicator-style",
+    "quoting-style",
+    "w",
+    "width",
+    "T",
+    "tabsize",
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {
@@ -79,9 +153,23 @@ fn run(name: &str, argv: &[Vec<u8>], default: Option<Layout>) -> i32 {
         layout: default.unwrap_or(Layout::One),
         order: Order::Name,
         which: 'm',
-        width: options.value(&["w", "width"]).and_then(|value| value.parse().ok()).or_else(|| std::env::var("COLUMNS").ok()?.parse().ok()).filter(|width| *width > 0).unwrap_or(80),
-        ignore: options.given.iter().filter(|(name, _)| matches!(name.as_str(), "I" | "ignore" | "hide")).filter_map(|(_, value)| value.clone()).collect(),
-        style: options.value(&["time-style"]).map(str::to_owned).or_else(|| std::env::var("TIME_STYLE").ok()).unwrap_or_else(|| "locale".into()),
+        width: options
+            .value(&["w", "width"])
+            .and_then(|value| value.parse().ok())
+            .or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
+            .filter(|width| *width > 0)
+            .unwrap_or(80),
+        ignore: options
+            .given
+            .iter()
+            .filter(|(name, _)| matches!(name.as_str(), "I" | "ignore" | "hide"))
+            .filter_map(|(_, value)| value.clone())
+            .collect(),
+        style: options
+            .value(&["time-style"])
+            .map(str::to_owned)
+            .or_else(|| std::env::var("TIME_STYLE").ok())
+            .unwrap_or_else(|| "locale".into()),
         end: if options.has(&["zero"]) { '\0' } else { '\n' },
         options,
         status: 0,
@@ -115,7 +203,8 @@ fn run(name: &str, argv: &[Vec<u8>], default: Option<Layout>) -> i32 {
     let dot: &[&[u8]] = &[b"."];
     let names: Vec<&[u8]> = if ls.options.rest.is_empty() { dot.to_vec() } else { ls.options.rest.clone() };
     let (mut files, mut dirs) = (Vec::new(), Vec::new());
-    let through = ls.options.has(&["L", "dereference", "H", "dereference-command-line"]) || (ls.layout != Layout::Long && !ls.options.has(&["d", "directory", "F", "classify"]));
+    let through = ls.options.has(&["L", "dereference", "H", "dereference-command-line"])
+        || (ls.layout != Layout::Long && !ls.options.has(&["d", "directory", "F", "classify"]));
     for name in &names {
         let path = guest_host::path_of(name);
         let stat = match guest_host::stat(path, true) {
@@ -123,10 +212,15 @@ fn run(name: &str, argv: &[Vec<u8>], default: Option<Layout>) -> i32 {
             Err(_) | Ok(_) => guest_host::stat(path, false),
         };
         match stat {
-            Ok(stat) if stat.mode & 0o170000 == 0o040000 && !ls.options.has(&["d", "directory"]) => dirs.push((name.to_vec(), stat)),
+            Ok(stat) if stat.mode & 0o170000 == 0o040000 && !ls.options.has(&["d", "directory"]) => {
+                dirs.push((name.to_vec(), stat))
+            }
             Ok(_) => files.push(ls.item(name.to_vec(), path)),
             Err(error) => {
-                warn(name_of(name, &mut ls.status), format!("cannot access {}: {}", crate::io::quoted(name), reason(&error)));
+                warn(
+                    name_of(name, &mut ls.status),
+                    format!("cannot access {}: {}", crate::io::quoted(name), reason(&error)),
+                );
             }
         }
     }
@@ -136,7 +230,10 @@ fn run(name: &str, argv: &[Vec<u8>], default: Option<Layout>) -> i32 {
     if some {
         ls.put(&files, false);
     }
-    let mut items: Vec<Item> = dirs.into_iter().map(|(name, stat)| Item { name, stat: Some(stat), target: None, target_dir: false }).collect();
+    let mut items: Vec<Item> = dirs
+        .into_iter()
+        .map(|(name, stat)| Item { name, stat: Some(stat), target: None, target_dir: false })
+        .collect();
     ls.sort(&mut items);
     for (at, item) in items.iter().enumerate() {
         if at > 0 || some {
@@ -158,11 +255,31 @@ impl Ls<'_> {
     fn item(&self, name: Vec<u8>, path: &Path) -> Item {
         let needs = self.layout == Layout::Long
             || matches!(self.order, Order::Size | Order::Time)
-            || self.options.has(&["F", "classify", "file-type", "p", "i", "inode", "s", "size", "group-directories-first", "R", "recursive"]);
+            || self.options.has(&[
+                "F",
+                "classify",
+                "file-type",
+                "p",
+                "i",
+                "inode",
+                "s",
+                "size",
+                "group-directories-first",
+                "R",
+                "recursive",
+            ]);
         let follow = self.options.has(&["L", "dereference"]);
-        let stat = if needs { guest_host::stat(path, follow).or_else(|_| guest_host::stat(path, false)).ok() } else { None };
+        let stat = if needs {
+            guest_host::stat(path, follow).or_else(|_| guest_host::stat(path, false)).ok()
+        } else {
+            None
+        };
         let link = stat.is_some_and(|stat| stat.mode & 0o170000 == 0o120000);
-        let target = if link { fs::read_link(path).ok().map(|target| guest_host::bytes_of(target.as_os_str()).to_vec()) } else { None };
+        let target = if link {
+            fs::read_link(path).ok().map(|target| guest_host::bytes_of(target.as_os_str()).to_vec())
+        } else {
+            None
+        };
         let target_dir = target.is_some() && path.is_dir();
         Item { name, stat, target, target_dir }
     }
@@ -191,15 +308,22 @@ impl Ls<'_> {
         }
         for entry in names.flatten() {
             let name = guest_host::bytes_of(&entry.file_name()).to_vec();
-            let hidden = name.starts_with(b".") && !almost || name.ends_with(b"~") && self.options.has(&["B", "ignore-backups"]);
-            if !hidden && !self.ignore.iter().any(|pattern| guest_git::glob_matches(pattern.as_bytes(), &name)) {
+            let hidden = name.starts_with(b".") && !almost
+                || name.ends_with(b"~") && self.options.has(&["B", "ignore-backups"]);
+            if !hidden
+                && !self.ignore.iter().any(|pattern| guest_git::glob_matches(pattern.as_bytes(), &name))
+            {
                 items.push(self.item(name, &entry.path()));
             }
         }
         self.sort(&mut items);
         if self.layout == Layout::Long || self.options.has(&["s", "size"]) {
             let blocks: u64 = items.iter().filter_map(|item| item.stat).map(|stat| stat.blocks).sum();
-            let total = if self.options.has(&["h", "human-readable"]) { human(blocks * 512, 1024) } else { blocks.div_ceil(2).to_string() };
+            let total = if self.options.has(&["h", "human-readable"]) {
+                human(blocks * 512, 1024)
+            } else {
+                blocks.div_ceil(2).to_string()
+            };
             self.out.extend_from_slice(format!("total {total}{}", self.end).as_bytes());
         }
         self.put(&items, true);
@@ -222,7 +346,13 @@ impl Ls<'_> {
     fn sort(&self, items: &mut [Item]) {
         let size = |item: &Item| item.stat.map_or(0, |stat| stat.size);
         let when = |item: &Item| item.stat.map_or(UNIX_EPOCH, |stat| time(&stat, self.which));
-        let extension = |item: &Item| item.name.iter().rposition(|byte| *byte == b'.').filter(|at| *at > 0).map_or(Vec::new(), |at| item.name[at..].to_vec());
+        let extension = |item: &Item| {
+            item.name
+                .iter()
+                .rposition(|byte| *byte == b'.')
+                .filter(|at| *at > 0)
+                .map_or(Vec::new(), |at| item.name[at..].to_vec())
+        };
         if self.order != Order::None {
             items.sort_by(|a, b| {
                 let first = match self.order {
@@ -239,7 +369,9 @@ impl Ls<'_> {
             }
         }
         if self.options.has(&["group-directories-first"]) {
-            let dir = |item: &Item| item.target_dir || item.stat.is_some_and(|stat| stat.mode & 0o170000 == 0o040000);
+            let dir = |item: &Item| {
+                item.target_dir || item.stat.is_some_and(|stat| stat.mode & 0o170000 == 0o040000)
+            };
             items.sort_by_key(|item| !dir(item));
         }
     }
@@ -249,19 +381,25 @@ impl Ls<'_> {
             return [b"\"".as_slice(), name, b"\""].concat();
         }
         if self.options.has(&["b", "escape"]) {
-            return name.iter().flat_map(|byte| match byte {
-                b'\n' => b"\\n".to_vec(),
-                b' ' => b"\\ ".to_vec(),
-                byte => vec![*byte],
-            }).collect();
+            return name
+                .iter()
+                .flat_map(|byte| match byte {
+                    b'\n' => b"\\n".to_vec(),
+                    b' ' => b"\\ ".to_vec(),
+                    byte => vec![*byte],
+                })
+                .collect();
         }
         name.to_vec()
     }
 
     fn mark(&self, item: &Item) -> &'static str {
         let Some(stat) = item.stat else { return "" };
-        let classify = self.options.has(&["F", "classify"]) || self.options.value(&["indicator-style"]) == Some("classify");
-        let types = classify || self.options.has(&["file-type"]) || self.options.value(&["indicator-style"]) == Some("file-type");
+        let classify = self.options.has(&["F", "classify"])
+            || self.options.value(&["indicator-style"]) == Some("classify");
+        let types = classify
+            || self.options.has(&["file-type"])
+            || self.options.value(&["indicator-style"]) == Some("file-type");
         match stat.mode & 0o170000 {
             0o040000 if types || self.options.has(&["p"]) => "/",
             0o120000 if types && self.layout != Layout::Long => "@",
@@ -272,10 +410,17 @@ impl Ls<'_> {
     }
 
     fn put(&mut self, items: &[Item], _: bool) {
-        let block = |stat: &Stat| if self.options.has(&["h", "human-readable"]) { human(stat.blocks * 512, 1024) } else { stat.blocks.div_ceil(2).to_string() };
+        let block = |stat: &Stat| {
+            if self.options.has(&["h", "human-readable"]) {
+                human(stat.blocks * 512, 1024)
+            } else {
+                stat.blocks.div_ceil(2).to_string()
+            }
+        };
         let mut lead: Vec<String> = vec![String::new(); items.len()];
         let mut column = |text: &dyn Fn(&Stat) -> String| {
-            let texts: Vec<String> = items.iter().map(|item| item.stat.as_ref().map_or("?".into(), text)).collect();
+            let texts: Vec<String> =
+                items.iter().map(|item| item.stat.as_ref().map_or("?".into(), text)).collect();
             let width = texts.iter().map(String::len).max().unwrap_or(0);
             for (lead, text) in lead.iter_mut().zip(texts) {
                 *lead += &format!("{text:>width$} ");
@@ -287,7 +432,10 @@ impl Ls<'_> {
         if self.options.has(&["s", "size"]) {
             column(&block);
         }
-        let names: Vec<Vec<u8>> = items.iter().map(|item| [self.name(&item.name).as_slice(), self.mark(item).as_bytes()].concat()).collect();
+        let names: Vec<Vec<u8>> = items
+            .iter()
+            .map(|item| [self.name(&item.name).as_slice(), self.mark(item).as_bytes()].concat())
+            .collect();
         match self.layout {
             Layout::Long => self.long(items, &lead, &names),
             Layout::One => {
@@ -324,7 +472,8 @@ impl Ls<'_> {
 
     // The most columns that fit, each as wide as its widest name.
     fn columns(&mut self, lead: &[String], names: &[Vec<u8>]) {
-        let cells: Vec<Vec<u8>> = lead.iter().zip(names).map(|(lead, name)| [lead.as_bytes(), name].concat()).collect();
+        let cells: Vec<Vec<u8>> =
+            lead.iter().zip(names).map(|(lead, name)| [lead.as_bytes(), name].concat()).collect();
         let count = cells.len();
         if count == 0 {
             return;
@@ -388,7 +537,8 @@ impl Ls<'_> {
             _ => stat.size.to_string(),
         };
         let texts = |of: &dyn Fn(&Stat) -> String| -> (Vec<String>, usize) {
-            let texts: Vec<String> = items.iter().map(|item| item.stat.as_ref().map_or("?".into(), of)).collect();
+            let texts: Vec<String> =
+                items.iter().map(|item| item.stat.as_ref().map_or("?".into(), of)).collect();
             let width = texts.iter().map(String::len).max().unwrap_or(0);
             (texts, width)
         };
@@ -413,7 +563,8 @@ impl Ls<'_> {
             if !self.options.has(&["o", "G", "no-group"]) {
                 line += &format!("{:<groups_width$} ", groups[at]);
             }
-            line += &format!("{:>sizes_width$} {} ", sizes[at], date(time(stat, self.which), now, &self.style));
+            line +=
+                &format!("{:>sizes_width$} {} ", sizes[at], date(time(stat, self.which), now, &self.style));
             self.out.extend_from_slice(line.as_bytes());
             self.out.extend_from_slice(&names[at]);
             if let Some(target) = &item.target {
@@ -456,7 +607,11 @@ fn date(time: SystemTime, now: SystemTime, style: &str) -> String {
             None => {
                 let day = show("%d");
                 let day = day.trim_start_matches('0');
-                if recent { format!("{} {day:>2} {}", show("%b"), show("%H:%M")) } else { format!("{} {day:>2}  {}", show("%b"), show("%Y")) }
+                if recent {
+                    format!("{} {day:>2} {}", show("%b"), show("%H:%M"))
+                } else {
+                    format!("{} {day:>2}  {}", show("%b"), show("%Y"))
+                }
             }
         },
     }
@@ -466,7 +621,9 @@ fn version(a: &[u8], b: &[u8]) -> Ordering {
     let (mut i, mut j) = (0, 0);
     while i < a.len() && j < b.len() {
         if a[i].is_ascii_digit() && b[j].is_ascii_digit() {
-            let digits = |text: &[u8], from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let digits = |text: &[u8], from: usize| {
+                text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count()
+            };
             let (m, n) = (digits(a, i), digits(b, j));
             let number = |text: &[u8]| String::from_utf8_lossy(text).parse::<u128>().unwrap_or(u128::MAX);
             let order = number(&a[i..i + m]).cmp(&number(&b[j..j + n]));

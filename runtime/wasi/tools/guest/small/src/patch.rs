@@ -8,8 +8,59 @@ use std::fs;
 const FUZZ: usize = 2;
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let known = ["R", "reverse", "s", "quiet", "silent", "f", "force", "N", "forward", "t", "batch", "E", "remove-empty-files", "l", "ignore-whitespace", "u", "unified", "b", "backup", "verbose", "dry-run", "binary", "n", "c", "no-backup-if-mismatch", "backup-if-mismatch", "posix", "T", "Z", "merge"];
-    let valued = ["p", "strip", "i", "input", "d", "directory", "o", "output", "F", "fuzz", "r", "reject-file", "B", "z", "suffix", "V", "D", "Y", "g"];
+    let known = [
+        "R",
+        "reverse",
+        "s",
+        "quiet",
+        "silent",
+        "f",
+        "force",
+        "N",
+        "forward",
+        "t",
+        "batch",
+        "E",
+        "remove-empty-files",
+        "l",
+        "ignore-whitespace",
+        "u",
+        "unified",
+        "b",
+        "backup",
+        "verbose",
+        "dry-run",
+        "binary",
+        "n",
+        "c",
+        "no-backup-if-mismatch",
+        "backup-if-mismatch",
+        "posix",
+        "T",
+        "Z",
+        "merge",
+    ];
+    let valued = [
+        "p",
+        "strip",
+        "i",
+        "input",
+        "d",
+        "directory",
+        "o",
+        "output",
+        "F",
+        "fuzz",
+        "r",
+        "reject-file",
+        "B",
+        "z",
+        "suffix",
+        "V",
+        "D",
+        "Y",
+        "g",
+    ];
     let options = match Options::read(argv, &known, &valued) {
         Ok(options) => options,
         Err(error) => return misuse("patch", &error, 2),
@@ -20,11 +71,22 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
         warn("patch", format!("**** Can't change to directory {dir} : {}", reason(&error)));
         return 2;
     }
-    let input = options.value(&["i", "input"]).map(|input| input.as_bytes().to_vec()).or_else(|| options.rest.get(1).map(|input| input.to_vec())).unwrap_or_else(|| b"-".to_vec());
+    let input = options
+        .value(&["i", "input"])
+        .map(|input| input.as_bytes().to_vec())
+        .or_else(|| options.rest.get(1).map(|input| input.to_vec()))
+        .unwrap_or_else(|| b"-".to_vec());
     let text = match read(&input) {
         Ok(text) => text,
         Err(error) => {
-            warn("patch", format!("**** Can't open patch file {} : {}", String::from_utf8_lossy(&input), reason(&error)));
+            warn(
+                "patch",
+                format!(
+                    "**** Can't open patch file {} : {}",
+                    String::from_utf8_lossy(&input),
+                    reason(&error)
+                ),
+            );
             return 2;
         }
     };
@@ -41,7 +103,10 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
             let bad = text.split_inclusive(|byte| *byte == b'\n').nth(line - 1);
             match bad {
                 None => warn("patch", "**** unexpected end of file in patch"),
-                Some(bad) => warn("patch", format!("**** malformed patch at line {line}: {}", String::from_utf8_lossy(bad))),
+                Some(bad) => warn(
+                    "patch",
+                    format!("**** malformed patch at line {line}: {}", String::from_utf8_lossy(bad)),
+                ),
             }
             return 2;
         }
@@ -101,8 +166,12 @@ impl Run {
             None => name.rsplit(|byte| *byte == b'/').next().map(<[u8]>::to_vec),
         };
         let both = file.both.as_ref();
-        let old = file.old.clone().or_else(|| both.filter(|_| file.git && !file.created && file.new.is_none()).map(|(a, _)| a.clone()));
-        let new = file.new.clone().or_else(|| both.filter(|_| file.git && !file.deleted && file.old.is_none()).map(|(_, b)| b.clone()));
+        let old = file.old.clone().or_else(|| {
+            both.filter(|_| file.git && !file.created && file.new.is_none()).map(|(a, _)| a.clone())
+        });
+        let new = file.new.clone().or_else(|| {
+            both.filter(|_| file.git && !file.deleted && file.old.is_none()).map(|(_, b)| b.clone())
+        });
         [old, new, file.index.clone()].iter().flatten().filter_map(cut).collect()
     }
 
@@ -124,10 +193,18 @@ impl Run {
     fn file(&mut self, mut file: FilePatch, target: Option<&[u8]>) {
         let Some(name) = target.map(<[u8]>::to_vec).or_else(|| self.pick(&file)) else {
             let hunks = file.hunks.len();
-            say(&format!("can't find file to patch at input line {}", file.hunks.first().map_or(file.line, |hunk| hunk.line)));
-            say(if self.strip.is_some() { "Perhaps you used the wrong -p or --strip option?" } else { "Perhaps you should have used the -p or --strip option?" });
+            say(&format!(
+                "can't find file to patch at input line {}",
+                file.hunks.first().map_or(file.line, |hunk| hunk.line)
+            ));
+            say(if self.strip.is_some() {
+                "Perhaps you used the wrong -p or --strip option?"
+            } else {
+                "Perhaps you should have used the -p or --strip option?"
+            });
             say("The text leading up to this was:\n--------------------------");
-            for line in String::from_utf8_lossy(&file.head).lines().take_while(|line| !line.starts_with("@@")) {
+            for line in String::from_utf8_lossy(&file.head).lines().take_while(|line| !line.starts_with("@@"))
+            {
                 say(&format!("|{line}"));
             }
             say("--------------------------");
@@ -162,7 +239,12 @@ impl Run {
         let exists = path.exists();
         let loose = self.loose;
         let equal = move |a: &[u8], b: &[u8]| {
-            let words = |line: &[u8]| line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect::<Vec<_>>();
+            let words = |line: &[u8]| {
+                line.split(u8::is_ascii_whitespace)
+                    .filter(|word| !word.is_empty())
+                    .map(<[u8]>::to_vec)
+                    .collect::<Vec<_>>()
+            };
             a == b || (loose && words(a) == words(b))
         };
         let target_of = || Target::new(&content, Ends::Patch);
@@ -181,12 +263,20 @@ impl Run {
             if undone && !self.force {
                 let what = if self.reverse { "Unreversed" } else { "Reversed (or previously applied)" };
                 let count = file.hunks.len();
-                let ignored = format!("{count} out of {count} hunk{} ignored", if count == 1 { "" } else { "s" });
+                let ignored =
+                    format!("{count} out of {count} hunk{} ignored", if count == 1 { "" } else { "s" });
                 if self.batch {
-                    say(&format!("{what} patch detected!  {}", if self.reverse { "Ignoring -R." } else { "Assuming -R." }));
+                    say(&format!(
+                        "{what} patch detected!  {}",
+                        if self.reverse { "Ignoring -R." } else { "Assuming -R." }
+                    ));
                     file.reverse();
                 } else {
-                    let tail = if self.forward { "Skipping patch." } else { "Assume -R? [n] \nApply anyway? [n] \nSkipping patch." };
+                    let tail = if self.forward {
+                        "Skipping patch."
+                    } else {
+                        "Assume -R? [n] \nApply anyway? [n] \nSkipping patch."
+                    };
                     say(&format!("{what} patch detected!  {tail}"));
                     let reject = self.reject(&file, &shown, &file.hunks.iter().collect::<Vec<_>>());
                     say(&format!("{ignored}{reject}"));
@@ -204,7 +294,9 @@ impl Run {
                     inexact |= placed.fuzz > 0 || placed.offset != 0;
                     let (before, after) = hunk.context();
                     let cut = (placed.fuzz + before).saturating_sub(before.max(after)).min(before) as isize;
-                    let at = (hunk.new_start as isize + if hunk.new_count == 0 { 1 } else { 0 } + placed.offset).max(1);
+                    let at =
+                        (hunk.new_start as isize + if hunk.new_count == 0 { 1 } else { 0 } + placed.offset)
+                            .max(1);
                     let _ = cut;
                     if (placed.fuzz > 0 || placed.offset != 0) && !self.quiet {
                         let mut line = format!("Hunk #{number} succeeded at {at}");
@@ -212,7 +304,11 @@ impl Run {
                             line += &format!(" with fuzz {}", placed.fuzz);
                         }
                         if placed.offset != 0 {
-                            line += &format!(" (offset {} line{})", placed.offset, if placed.offset.abs() == 1 { "" } else { "s" });
+                            line += &format!(
+                                " (offset {} line{})",
+                                placed.offset,
+                                if placed.offset.abs() == 1 { "" } else { "s" }
+                            );
                         }
                         say(&(line + "."));
                     }
@@ -229,7 +325,11 @@ impl Run {
             self.status = 1;
             let count = file.hunks.len();
             let reject = self.reject(&file, &shown, &failed);
-            say(&format!("{} out of {count} hunk{} FAILED{reject}", failed.len(), if count == 1 { "" } else { "s" }));
+            say(&format!(
+                "{} out of {count} hunk{} FAILED{reject}",
+                failed.len(),
+                if count == 1 { "" } else { "s" }
+            ));
         }
         if self.dry {
             return;
@@ -292,11 +392,25 @@ impl Run {
         if self.dry || path == "-" {
             return String::new();
         }
-        let header = |side: &Option<Vec<u8>>| side.as_ref().map_or("/dev/null".into(), |name| String::from_utf8_lossy(&strip(name, self.strip.unwrap_or(0)).unwrap_or_else(|| name.clone())).into_owned());
+        let header = |side: &Option<Vec<u8>>| {
+            side.as_ref().map_or("/dev/null".into(), |name| {
+                String::from_utf8_lossy(&strip(name, self.strip.unwrap_or(0)).unwrap_or_else(|| name.clone()))
+                    .into_owned()
+            })
+        };
         let mut text = format!("--- {}\n+++ {}\n", header(&file.old), header(&file.new)).into_bytes();
         for hunk in hunks {
-            let range = |start: usize, count: usize| if count == 1 { start.to_string() } else { format!("{start},{count}") };
-            text.extend_from_slice(format!("@@ -{} +{} @@", range(hunk.old_start, hunk.old_count), range(hunk.new_start, hunk.new_count)).as_bytes());
+            let range = |start: usize, count: usize| {
+                if count == 1 { start.to_string() } else { format!("{start},{count}") }
+            };
+            text.extend_from_slice(
+                format!(
+                    "@@ -{} +{} @@",
+                    range(hunk.old_start, hunk.old_count),
+                    range(hunk.new_start, hunk.new_count)
+                )
+                .as_bytes(),
+            );
             text.extend_from_slice(&hunk.heading);
             text.push(b'\n');
             for (sign, line) in &hunk.lines {

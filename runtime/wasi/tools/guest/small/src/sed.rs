@@ -57,7 +57,9 @@ pub fn readable(argv: &mut Vec<Vec<u8>>) -> Option<bool> {
         let name = String::from_utf8_lossy(&argv[at]).into_owned();
         match std::fs::metadata(guest_host::path_of(&argv[at])) {
             Err(error) => warn("sed", format!("can't read {name}: {}", crate::io::reason(&error))),
-            Ok(meta) if meta.is_dir() && in_place => warn("sed", format!("couldn't edit {name}: not a regular file")),
+            Ok(meta) if meta.is_dir() && in_place => {
+                warn("sed", format!("couldn't edit {name}: not a regular file"))
+            }
             Ok(meta) if meta.is_dir() => warn("sed", format!("read error on {name}: Is a directory")),
             Ok(_) => continue,
         }

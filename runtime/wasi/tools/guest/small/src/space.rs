@@ -21,7 +21,28 @@ struct Du {
 }
 
 pub fn du(argv: &[Vec<u8>]) -> i32 {
-    let known = ["a", "all", "s", "summarize", "b", "bytes", "h", "human-readable", "k", "m", "c", "total", "x", "L", "S", "0", "null", "apparent-size", "si", "one-file-system"];
+    let known = [
+        "a",
+        "all",
+        "s",
+        "summarize",
+        "b",
+        "bytes",
+        "h",
+        "human-readable",
+        "k",
+        "m",
+        "c",
+        "total",
+        "x",
+        "L",
+        "S",
+        "0",
+        "null",
+        "apparent-size",
+        "si",
+        "one-file-system",
+    ];
     let options = match Options::read(argv, &known, &["d", "max-depth", "B", "block-size", "exclude", "t"]) {
         Ok(options) => options,
         Err(error) => return misuse("du", &error, 1),
@@ -32,7 +53,8 @@ pub fn du(argv: &[Vec<u8>]) -> i32 {
         None if options.has(&["m"]) => 1 << 20,
         None => 1024,
     };
-    let human = if options.has(&["si"]) { Some(1000) } else { options.has(&["h", "human-readable"]).then_some(1024) };
+    let human =
+        if options.has(&["si"]) { Some(1000) } else { options.has(&["h", "human-readable"]).then_some(1024) };
     let summary = options.has(&["s", "summarize"]);
     let mut du = Du {
         all: options.has(&["a", "all"]),
@@ -40,9 +62,17 @@ pub fn du(argv: &[Vec<u8>]) -> i32 {
         apparent: options.has(&["b", "bytes", "apparent-size"]),
         block,
         human,
-        depth: options.value(&["d", "max-depth"]).and_then(|value| value.parse().ok()).unwrap_or(if summary { 0 } else { usize::MAX }),
+        depth: options
+            .value(&["d", "max-depth"])
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(if summary { 0 } else { usize::MAX }),
         end: if options.has(&["0", "null"]) { 0 } else { b'\n' },
-        exclude: options.given.iter().filter(|(name, _)| name == "exclude").filter_map(|(_, value)| value.clone()).collect(),
+        exclude: options
+            .given
+            .iter()
+            .filter(|(name, _)| name == "exclude")
+            .filter_map(|(_, value)| value.clone())
+            .collect(),
         total: 0,
         seen: HashSet::new(),
         status: 0,
@@ -69,7 +99,8 @@ pub fn du(argv: &[Vec<u8>]) -> i32 {
 impl Du {
     fn walk(&mut self, path: &Path, depth: usize) -> u64 {
         let Ok(stat) = guest_host::stat(path, false) else { return 0 };
-        if stat.links > 1 && stat.mode & 0o170000 != 0o040000 && !self.seen.insert((stat.device, stat.inode)) {
+        if stat.links > 1 && stat.mode & 0o170000 != 0o040000 && !self.seen.insert((stat.device, stat.inode))
+        {
             return 0;
         }
         let mut bytes = if self.apparent { stat.size } else { stat.blocks * 512 };
@@ -78,7 +109,9 @@ impl Du {
             let mut names: Vec<_> = fs::read_dir(path).into_iter().flatten().flatten().collect();
             names.sort_by_key(|name| name.file_name());
             for name in names {
-                let excluded = self.exclude.iter().any(|pattern| guest_git::glob_matches(pattern.as_bytes(), guest_host::bytes_of(&name.file_name())));
+                let excluded = self.exclude.iter().any(|pattern| {
+                    guest_git::glob_matches(pattern.as_bytes(), guest_host::bytes_of(&name.file_name()))
+                });
                 if !excluded {
                     bytes += self.walk(&name.path(), depth + 1);
                 }
@@ -139,7 +172,11 @@ fn size(text: &str) -> Option<u64> {
 }
 
 pub fn df(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(argv, &["h", "human-readable", "k", "m", "T", "a", "i", "P", "H"], &["B", "block-size", "t", "output"]) {
+    let options = match Options::read(
+        argv,
+        &["h", "human-readable", "k", "m", "T", "a", "i", "P", "H"],
+        &["B", "block-size", "t", "output"],
+    ) {
         Ok(options) => options,
         Err(error) => return misuse("df", &error, 1),
     };
@@ -150,7 +187,11 @@ pub fn df(argv: &[Vec<u8>]) -> i32 {
         }
     }
     // The sandbox tells no sizes of the host's disks.
-    let head = if options.has(&["h", "human-readable", "H"]) { "Filesystem      Size  Used Avail Use% Mounted on\nsandbox            0     0     0    - /\n" } else { "Filesystem     1K-blocks  Used Available Use% Mounted on\nsandbox                0     0         0    - /\n" };
+    let head = if options.has(&["h", "human-readable", "H"]) {
+        "Filesystem      Size  Used Avail Use% Mounted on\nsandbox            0     0     0    - /\n"
+    } else {
+        "Filesystem     1K-blocks  Used Available Use% Mounted on\nsandbox                0     0         0    - /\n"
+    };
     write(head.as_bytes());
     0
 }

@@ -6,7 +6,11 @@ use guest_host::Stat;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(argv, &["L", "dereference", "t", "terse", "f", "file-system"], &["c", "format", "printf"]) {
+    let options = match Options::read(
+        argv,
+        &["L", "dereference", "t", "terse", "f", "file-system"],
+        &["c", "format", "printf"],
+    ) {
         Ok(options) => options,
         Err(error) => return misuse("stat", &error, 1),
     };
@@ -25,12 +29,15 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
                 continue;
             }
         };
-        let target = std::fs::read_link(path).ok().map(|target| guest_host::bytes_of(target.as_os_str()).to_vec());
+        let target =
+            std::fs::read_link(path).ok().map(|target| guest_host::bytes_of(target.as_os_str()).to_vec());
         let one = One { name: file, stat: &stat, target };
         let text = match (options.value(&["printf"]), options.value(&["c", "format"])) {
             (Some(format), _) => one.format(format, true),
             (None, Some(format)) => one.format(format, false) + "\n",
-            (None, None) if options.has(&["t", "terse"]) => one.format("%n %s %b %f %u %g %D %i %h 0 0 %X %Y %Z 0 %o\n", true),
+            (None, None) if options.has(&["t", "terse"]) => {
+                one.format("%n %s %b %f %u %g %D %i %h 0 0 %X %Y %Z 0 %o\n", true)
+            }
             (None, None) => {
                 let device = if stat.mode & 0o170000 == 0o020000 { "\tDevice type: 1,3" } else { "" };
                 one.format("  File: %N\n", true)
@@ -89,8 +96,11 @@ impl One<'_> {
 
     fn field(&self, letter: char) -> String {
         let stat = self.stat;
-        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).to_string();
-        let user = |number: u32| if number == 0 { "root".into() } else { std::env::var("USER").unwrap_or_else(|_| "user".into()) };
+        let seconds =
+            |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).to_string();
+        let user = |number: u32| {
+            if number == 0 { "root".into() } else { std::env::var("USER").unwrap_or_else(|_| "user".into()) }
+        };
         match letter {
             'n' => String::from_utf8_lossy(self.name).into_owned(),
             'N' => match &self.target {
@@ -177,7 +187,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 pub fn file(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(argv, &["b", "brief", "i", "mime", "L", "dereference", "h", "z", "k", "s"], &["F", "mime-type"]) {
+    let options = match Options::read(
+        argv,
+        &["b", "brief", "i", "mime", "L", "dereference", "h", "z", "k", "s"],
+        &["F", "mime-type"],
+    ) {
         Ok(options) => options,
         Err(error) => return misuse("file", &error, 1),
     };
@@ -188,7 +202,9 @@ pub fn file(argv: &[Vec<u8>]) -> i32 {
             Err(error) => format!("cannot open `{}' ({})", String::from_utf8_lossy(name), reason(&error)),
             Ok(stat) => match stat.mode & 0o170000 {
                 0o040000 => "directory".into(),
-                0o120000 => format!("symbolic link to {}", std::fs::read_link(path).unwrap_or_default().display()),
+                0o120000 => {
+                    format!("symbolic link to {}", std::fs::read_link(path).unwrap_or_default().display())
+                }
                 0o020000 => "character special".into(),
                 _ => read(name).map_or_else(|error| reason(&error), |data| describe(&data)),
             },
@@ -248,7 +264,9 @@ fn describe(data: &[u8]) -> String {
         Some(line) if line.ends_with("bash") => format!("Bourne-Again shell script, {base} executable"),
         Some(line) if line.ends_with("/sh") => format!("POSIX shell script, {base} executable"),
         Some(line) => format!("a {line} script, {base} executable"),
-        None if data.split(|byte| *byte == b'\n').any(is_python) => format!("Python script, {base} executable"),
+        None if data.split(|byte| *byte == b'\n').any(is_python) => {
+            format!("Python script, {base} executable")
+        }
         None => base.to_owned(),
     };
     if data.windows(2).any(|pair| pair == b"\r\n") {

@@ -29,7 +29,8 @@ struct Asked {
 
 fn ask(argv: &[Vec<u8>]) -> Result<Asked, String> {
     let mut asked = Asked::default();
-    let mut args: std::collections::VecDeque<String> = argv.iter().skip(1).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
+    let mut args: std::collections::VecDeque<String> =
+        argv.iter().skip(1).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
     // The old form: letters without a dash.
     if let Some(first) = args.front_mut().filter(|first| !first.starts_with('-')) {
         first.insert(0, '-');
@@ -40,7 +41,12 @@ fn ask(argv: &[Vec<u8>]) -> Result<Asked, String> {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (long, None),
             };
-            let mut take = || value.clone().or_else(|| args.pop_front()).ok_or_else(|| format!("option '--{name}' requires an argument"));
+            let mut take = || {
+                value
+                    .clone()
+                    .or_else(|| args.pop_front())
+                    .ok_or_else(|| format!("option '--{name}' requires an argument"))
+            };
             match name {
                 "create" => asked.action = 'c',
                 "extract" | "get" => asked.action = 'x',
@@ -49,11 +55,21 @@ fn ask(argv: &[Vec<u8>]) -> Result<Asked, String> {
                 "verbose" => asked.verbose = true,
                 "file" => asked.file = Some(take()?),
                 "directory" => asked.dir = Some(take()?),
-                "strip-components" => asked.strip = take()?.parse().map_err(|_| "invalid number of elements".to_owned())?,
+                "strip-components" => {
+                    asked.strip = take()?.parse().map_err(|_| "invalid number of elements".to_owned())?
+                }
                 "exclude" => asked.exclude.push(take()?),
                 "to-stdout" => asked.to_stdout = true,
                 "keep-old-files" => asked.keep = true,
-                "no-same-owner" | "same-owner" | "no-same-permissions" | "preserve-permissions" | "overwrite" | "wildcards" | "no-recursion" | "auto-compress" | "numeric-owner" => {}
+                "no-same-owner"
+                | "same-owner"
+                | "no-same-permissions"
+                | "preserve-permissions"
+                | "overwrite"
+                | "wildcards"
+                | "no-recursion"
+                | "auto-compress"
+                | "numeric-owner" => {}
                 "owner" | "group" | "mtime" | "sort" | "format" | "mode" => {
                     take()?;
                 }
@@ -69,7 +85,10 @@ fn ask(argv: &[Vec<u8>]) -> Result<Asked, String> {
                 let inline = takes && !rest.is_empty() && !rest.chars().all(|c| "cxtzvpkO".contains(c));
                 let value = match (takes, inline) {
                     (true, true) => Some(rest.clone()),
-                    (true, false) => Some(args.pop_front().ok_or_else(|| format!("option requires an argument -- '{letter}'"))?),
+                    (true, false) => Some(
+                        args.pop_front()
+                            .ok_or_else(|| format!("option requires an argument -- '{letter}'"))?,
+                    ),
                     _ => None,
                 };
                 match letter {
@@ -128,7 +147,8 @@ fn excluded(asked: &Asked, name: &str) -> bool {
     let base = name.trim_end_matches('/').rsplit('/').next().unwrap_or(name);
     asked.exclude.iter().any(|pattern| {
         let pattern = pattern.trim_end_matches('/').as_bytes();
-        guest_git::glob_matches(pattern, name.trim_end_matches('/').as_bytes()) || guest_git::glob_matches(pattern, base.as_bytes())
+        guest_git::glob_matches(pattern, name.trim_end_matches('/').as_bytes())
+            || guest_git::glob_matches(pattern, base.as_bytes())
     })
 }
 
@@ -146,7 +166,11 @@ fn create(asked: &Asked) -> Result<i32, String> {
             if excluded(asked, &name) {
                 continue;
             }
-            let path = if Path::new(&name).is_absolute() { PathBuf::from(&name) } else { Path::new(top).join(&name) };
+            let path = if Path::new(&name).is_absolute() {
+                PathBuf::from(&name)
+            } else {
+                Path::new(top).join(&name)
+            };
             let stat = match guest_host::stat(&path, false) {
                 Ok(stat) => stat,
                 Err(error) => {
@@ -162,7 +186,9 @@ fn create(asked: &Asked) -> Result<i32, String> {
             let stored = name.trim_start_matches('/').to_owned();
             let mut header = Header::new_gnu();
             header.set_mode(stat.mode & 0o7777);
-            header.set_mtime(stat.modified.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs()));
+            header.set_mtime(
+                stat.modified.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            );
             header.set_uid(u64::from(stat.user));
             header.set_gid(u64::from(stat.group));
             header.set_size(0);
@@ -178,7 +204,9 @@ fn create(asked: &Asked) -> Result<i32, String> {
                     let mut below: Vec<String> = fs::read_dir(&path)
                         .map_err(|error| format!("{name}: Cannot open: {}", reason(&error)))?
                         .flatten()
-                        .map(|entry| format!("{}/{}", name.trim_end_matches('/'), entry.file_name().to_string_lossy()))
+                        .map(|entry| {
+                            format!("{}/{}", name.trim_end_matches('/'), entry.file_name().to_string_lossy())
+                        })
                         .collect();
                     below.sort();
                     below.reverse();
@@ -209,13 +237,17 @@ fn create(asked: &Asked) -> Result<i32, String> {
     let mut bytes = builder.into_inner().map_err(|error| reason(&error))?;
     // Archives are whole records of 20 blocks.
     bytes.resize(bytes.len().div_ceil(10_240) * 10_240, 0);
-    let packed = asked.gzip || asked.file.as_deref().is_some_and(|file| file.ends_with(".gz") || file.ends_with(".tgz")) && asked.gzip;
+    let packed = asked.gzip
+        || asked.file.as_deref().is_some_and(|file| file.ends_with(".gz") || file.ends_with(".tgz"))
+            && asked.gzip;
     if packed {
         let mut packer = GzEncoder::new(Vec::new(), Compression::default());
         bytes = packer.write_all(&bytes).and_then(|()| packer.finish()).map_err(|error| reason(&error))?;
     }
     match asked.file.as_deref().filter(|file| *file != "-") {
-        Some(file) => fs::write(file, bytes).map_err(|error| format!("{file}: Cannot open: {}", reason(&error)))?,
+        Some(file) => {
+            fs::write(file, bytes).map_err(|error| format!("{file}: Cannot open: {}", reason(&error)))?
+        }
         None => crate::io::write(&bytes),
     }
     if status != 0 {
@@ -227,12 +259,17 @@ fn create(asked: &Asked) -> Result<i32, String> {
 fn read(asked: &Asked) -> Result<i32, String> {
     let mut bytes = Vec::new();
     match asked.file.as_deref().filter(|file| *file != "-") {
-        Some(file) => File::open(file).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(|error| format!("{file}: Cannot open: {}", reason(&error)))?,
+        Some(file) => File::open(file)
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .map_err(|error| format!("{file}: Cannot open: {}", reason(&error)))?,
         None => io::stdin().lock().read_to_end(&mut bytes).map_err(|error| reason(&error))?,
     };
     if bytes.starts_with(b"\x1f\x8b") {
         let mut plain = Vec::new();
-        MultiGzDecoder::new(bytes.as_slice()).take(MOST).read_to_end(&mut plain).map_err(|error| format!("Child returned status 1\ntar: {}", reason(&error)))?;
+        MultiGzDecoder::new(bytes.as_slice())
+            .take(MOST)
+            .read_to_end(&mut plain)
+            .map_err(|error| format!("Child returned status 1\ntar: {}", reason(&error)))?;
         bytes = plain;
     }
     let bad = || "This does not look like a tar archive".to_owned();
@@ -251,7 +288,10 @@ fn read(asked: &Asked) -> Result<i32, String> {
         let mut wanted = asked.names.is_empty();
         for (at, want) in asked.names.iter().enumerate() {
             let want = want.trim_end_matches('/');
-            if bare == want || bare.starts_with(&format!("{want}/")) || guest_git::glob_matches(want.as_bytes(), bare.as_bytes()) {
+            if bare == want
+                || bare.starts_with(&format!("{want}/"))
+                || guest_git::glob_matches(want.as_bytes(), bare.as_bytes())
+            {
                 wanted = true;
                 found[at] = true;
             }
@@ -263,7 +303,8 @@ fn read(asked: &Asked) -> Result<i32, String> {
         let mode = entry.header().mode().unwrap_or(0o644) & 0o7777;
         let link = entry.link_name_bytes().map(|name| name.to_vec());
         if asked.action == 't' {
-            let line = if asked.verbose { long(&entry, &name, mode, kind, link.as_deref()) } else { name.clone() };
+            let line =
+                if asked.verbose { long(&entry, &name, mode, kind, link.as_deref()) } else { name.clone() };
             crate::io::write(format!("{line}\n").as_bytes());
             continue;
         }
@@ -271,12 +312,19 @@ fn read(asked: &Asked) -> Result<i32, String> {
             crate::io::write(format!("{name}\n").as_bytes());
         }
         let mut data = Vec::new();
-        entry.by_ref().take(MOST).read_to_end(&mut data).map_err(|_| "Unexpected EOF in archive".to_owned())?;
+        entry
+            .by_ref()
+            .take(MOST)
+            .read_to_end(&mut data)
+            .map_err(|_| "Unexpected EOF in archive".to_owned())?;
         if asked.to_stdout {
             crate::io::write(&data);
             continue;
         }
-        let parts: Vec<_> = Path::new(&name).components().filter(|part| !matches!(part, Component::CurDir | Component::RootDir)).collect();
+        let parts: Vec<_> = Path::new(&name)
+            .components()
+            .filter(|part| !matches!(part, Component::CurDir | Component::RootDir))
+            .collect();
         if parts.iter().any(|part| matches!(part, Component::ParentDir)) {
             warn("tar", format!("{name}: Member name contains '..'"));
             status = 2;
@@ -307,7 +355,16 @@ fn read(asked: &Asked) -> Result<i32, String> {
 }
 
 #[allow(clippy::too_many_arguments)]
-fn put(path: &Path, kind: EntryType, mode: u32, data: &[u8], link: Option<&[u8]>, top: &Path, asked: &Asked, dirs: &mut Vec<(PathBuf, u32)>) -> io::Result<()> {
+fn put(
+    path: &Path,
+    kind: EntryType,
+    mode: u32,
+    data: &[u8],
+    link: Option<&[u8]>,
+    top: &Path,
+    asked: &Asked,
+    dirs: &mut Vec<(PathBuf, u32)>,
+) -> io::Result<()> {
     if kind == EntryType::Directory {
         fs::create_dir_all(path)?;
         dirs.push((path.to_owned(), mode));
@@ -326,7 +383,9 @@ fn put(path: &Path, kind: EntryType, mode: u32, data: &[u8], link: Option<&[u8]>
     }
     match (kind, link) {
         (EntryType::Symlink, Some(target)) => guest_host::symlink(guest_host::path_of(target), path),
-        (EntryType::Link, Some(target)) => guest_host::hard_link(&top.join(guest_host::path_of(target)), path),
+        (EntryType::Link, Some(target)) => {
+            guest_host::hard_link(&top.join(guest_host::path_of(target)), path)
+        }
         _ => {
             fs::write(path, data)?;
             guest_host::set_mode(path, mode & 0o777)
@@ -334,7 +393,13 @@ fn put(path: &Path, kind: EntryType, mode: u32, data: &[u8], link: Option<&[u8]>
     }
 }
 
-fn long<R: Read>(entry: &tar::Entry<'_, R>, name: &str, mode: u32, kind: EntryType, link: Option<&[u8]>) -> String {
+fn long<R: Read>(
+    entry: &tar::Entry<'_, R>,
+    name: &str,
+    mode: u32,
+    kind: EntryType,
+    link: Option<&[u8]>,
+) -> String {
     let header = entry.header();
     let first = match kind {
         EntryType::Directory => 'd',
@@ -344,8 +409,15 @@ fn long<R: Read>(entry: &tar::Entry<'_, R>, name: &str, mode: u32, kind: EntryTy
     };
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(header.mtime().unwrap_or(0));
     let date = crate::stat::date(time);
-    let owner = |text: Option<&[u8]>, id: u64| text.filter(|text| !text.is_empty()).map_or_else(|| id.to_string(), |text| String::from_utf8_lossy(text).into_owned());
-    let who = format!("{}/{}", owner(header.username_bytes(), header.uid().unwrap_or(0)), owner(header.groupname_bytes(), header.gid().unwrap_or(0)));
+    let owner = |text: Option<&[u8]>, id: u64| {
+        text.filter(|text| !text.is_empty())
+            .map_or_else(|| id.to_string(), |text| String::from_utf8_lossy(text).into_owned())
+    };
+    let who = format!(
+        "{}/{}",
+        owner(header.username_bytes(), header.uid().unwrap_or(0)),
+        owner(header.groupname_bytes(), header.gid().unwrap_or(0))
+    );
     let size = header.size().unwrap_or(0).to_string();
     let pad = 19usize.saturating_sub(who.len() + size.len() + 1).max(1);
     let target = match (kind, link) {

@@ -20,13 +20,21 @@ struct Drawing {
 }
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let known = ["a", "d", "f", "F", "i", "C", "n", "noreport", "dirsfirst", "prune", "N", "A", "S", "charset"];
+    let known =
+        ["a", "d", "f", "F", "i", "C", "n", "noreport", "dirsfirst", "prune", "N", "A", "S", "charset"];
     let options = match Options::read(argv, &known, &["L", "I", "P", "filelimit"]) {
         Ok(options) => options,
         Err(error) => return misuse("tree", &error, 1),
     };
     let patterns = |name: &str| -> Vec<String> {
-        options.given.iter().filter(|(given, _)| given == name).filter_map(|(_, value)| value.as_deref()).flat_map(|value| value.split('|')).map(str::to_owned).collect()
+        options
+            .given
+            .iter()
+            .filter(|(given, _)| given == name)
+            .filter_map(|(_, value)| value.as_deref())
+            .flat_map(|value| value.split('|'))
+            .map(str::to_owned)
+            .collect()
     };
     let mut drawing = Drawing {
         all: options.has(&["a"]),
@@ -62,7 +70,8 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
     }
     if !options.has(&["noreport"]) {
         let (dirs, files) = (drawing.dirs, drawing.files);
-        let say = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+        let say =
+            |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
         let mut line = format!("\n{}", say(dirs, "directory", "directories"));
         if !drawing.dirs_only {
             line += &format!(", {}", say(files, "file", "files"));
@@ -83,20 +92,28 @@ impl Drawing {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = guest_host::bytes_of(&entry.file_name()).to_vec();
             let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let fits = |patterns: &[String]| patterns.iter().any(|pattern| guest_git::glob_matches(pattern.as_bytes(), &name));
+            let fits = |patterns: &[String]| {
+                patterns.iter().any(|pattern| guest_git::glob_matches(pattern.as_bytes(), &name))
+            };
             let hidden = name.starts_with(b".") && !self.all;
             let other = !is_dir && (self.dirs_only || (!self.only.is_empty() && !fits(&self.only)));
             if !hidden && !other && !fits(&self.ignore) {
                 names.push((name, entry, is_dir));
             }
         }
-        names.sort_by(|a, b| (self.dirs_first && !a.2).cmp(&(self.dirs_first && !b.2)).then_with(|| a.0.cmp(&b.0)));
+        names.sort_by(|a, b| {
+            (self.dirs_first && !a.2).cmp(&(self.dirs_first && !b.2)).then_with(|| a.0.cmp(&b.0))
+        });
         let count = names.len();
         for (at, (name, entry, is_dir)) in names.into_iter().enumerate() {
             let last = at + 1 == count;
             if !self.no_lines {
                 self.out.extend_from_slice(lead.as_bytes());
-                self.out.extend_from_slice(if last { "└── ".as_bytes() } else { "├── ".as_bytes() });
+                self.out.extend_from_slice(if last {
+                    "└── ".as_bytes()
+                } else {
+                    "├── ".as_bytes()
+                });
             }
             if self.full {
                 self.out.extend_from_slice(guest_host::bytes_of(entry.path().as_os_str()));
@@ -112,7 +129,11 @@ impl Drawing {
             self.out.push(b'\n');
             if is_dir {
                 self.dirs += 1;
-                self.below(&entry.path(), &format!("{lead}{}", if last { "    " } else { "│\u{a0}\u{a0} " }), depth + 1);
+                self.below(
+                    &entry.path(),
+                    &format!("{lead}{}", if last { "    " } else { "│\u{a0}\u{a0} " }),
+                    depth + 1,
+                );
             } else {
                 self.files += 1;
             }

@@ -69,8 +69,16 @@ pub fn apply(repo: Option<&Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i
             "--exclude" => options.exclude.push(args.value(&option)?),
             "-p" => options.strip = args.value(&option)?.parse().ok(),
             "-C" => options.context = args.value(&option)?.parse().ok(),
-            "--unsafe-paths" | "--inaccurate-eof" | "--unidiff-zero" | "--binary" | "--allow-binary-replacement" | "--allow-overlap"
-            | "-N" | "--intent-to-add" | "--no-add" | "-z" => {}
+            "--unsafe-paths"
+            | "--inaccurate-eof"
+            | "--unidiff-zero"
+            | "--binary"
+            | "--allow-binary-replacement"
+            | "--allow-overlap"
+            | "-N"
+            | "--intent-to-add"
+            | "--no-add"
+            | "-z" => {}
             option if option.starts_with("-p") => options.strip = option[2..].parse().ok(),
             option if option.starts_with("-C") => options.context = option[2..].parse().ok(),
             option => return Err(unknown(option, "apply [<options>] [<patch>...]")),
@@ -90,7 +98,8 @@ pub fn apply(repo: Option<&Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i
         let read = if input == b"-" {
             std::io::stdin().lock().take(MOST).read_to_end(&mut text)
         } else {
-            std::fs::File::open(guest_host::path_of(input)).and_then(|file| file.take(MOST).read_to_end(&mut text))
+            std::fs::File::open(guest_host::path_of(input))
+                .and_then(|file| file.take(MOST).read_to_end(&mut text))
         };
         read.map_err(|error| die(128, format!("error: can't open patch '{name}': {}", reason(&error))))?;
         status |= run(repo, &text, &name, &options, out)?;
@@ -109,16 +118,26 @@ struct Result_ {
 
 /// Applies one patch text; the status.
 pub fn run(repo: Option<&Repo>, text: &[u8], name: &str, options: &Options, out: &mut Out) -> Result<i32> {
-    let mut files = patch::parse(text).map_err(|line| die(128, format!("error: corrupt patch at {name}:{line}").replace(&format!("{name}:"), "line ")))?;
+    let mut files = patch::parse(text).map_err(|line| {
+        die(128, format!("error: corrupt patch at {name}:{line}").replace(&format!("{name}:"), "line "))
+    })?;
     if files.is_empty() {
         if options.allow_empty {
             return Ok(0);
         }
         return Err(die(128, "error: No valid patches in input (allow with \"--allow-empty\")"));
     }
-    if let Some(file) = files.iter().find(|file| file.git && file.hunks.is_empty() && file.binary.is_none() && !file.untold
-        && !file.created && !file.deleted && !file.renamed && !file.copied && file.old_mode == file.new_mode)
-    {
+    if let Some(file) = files.iter().find(|file| {
+        file.git
+            && file.hunks.is_empty()
+            && file.binary.is_none()
+            && !file.untold
+            && !file.created
+            && !file.deleted
+            && !file.renamed
+            && !file.copied
+            && file.old_mode == file.new_mode
+    }) {
         return Err(die(128, format!("error: patch with only garbage at line {}", file.line + 1)));
     }
     if options.reverse {
@@ -129,21 +148,24 @@ pub fn run(repo: Option<&Repo>, text: &[u8], name: &str, options: &Options, out:
         spaces(&files, name, options);
     }
     let prefix = repo.map(|repo| repo.prefix.clone()).unwrap_or_default();
-    let inside = |file: &FilePatch, side: &Option<Vec<u8>>, first: bool| -> Option<Vec<u8>> {
-        let count = options.strip.unwrap_or(if file.git || side.as_ref().is_some_and(|name| name.contains(&b'/')) { 1 } else { 0 });
-        let name = side.clone().or_else(|| {
-            let (a, b) = file.both.clone()?;
-            let missing = if first { file.created } else { file.deleted };
-            let from_git = file.old.is_none() && file.new.is_none();
-            (!missing && from_git).then_some(if first { a } else { b })
-        })?;
-        let count = if (file.renamed || file.copied) && file.hunks.is_empty() { 1 } else { count };
-        let mut path = patch::strip(&name, count)?;
-        if let Some(dir) = &options.directory {
-            path = [dir.trim_end_matches('/').as_bytes(), b"/", &path].concat();
-        }
-        Some(path)
-    };
+    let inside =
+        |file: &FilePatch, side: &Option<Vec<u8>>, first: bool| -> Option<Vec<u8>> {
+            let count = options.strip.unwrap_or(
+                if file.git || side.as_ref().is_some_and(|name| name.contains(&b'/')) { 1 } else { 0 },
+            );
+            let name = side.clone().or_else(|| {
+                let (a, b) = file.both.clone()?;
+                let missing = if first { file.created } else { file.deleted };
+                let from_git = file.old.is_none() && file.new.is_none();
+                (!missing && from_git).then_some(if first { a } else { b })
+            })?;
+            let count = if (file.renamed || file.copied) && file.hunks.is_empty() { 1 } else { count };
+            let mut path = patch::strip(&name, count)?;
+            if let Some(dir) = &options.directory {
+                path = [dir.trim_end_matches('/').as_bytes(), b"/", &path].concat();
+            }
+            Some(path)
+        };
     let mut results: Vec<Result_> = Vec::new();
     let mut failed = false;
     // A file that was patched before in the same text is taken as that left it.
@@ -151,19 +173,26 @@ pub fn run(repo: Option<&Repo>, text: &[u8], name: &str, options: &Options, out:
     for file in files {
         let (old, new) = (inside(&file, &file.old, true), inside(&file, &file.new, false));
         let (old, new) = match (old, new) {
-            (None, None) => return Err(fatal(format!("unable to find filename in patch at line {}", file.line))),
-            (old, new) => (if file.created { None } else { old.or_else(|| new.clone()) }, if file.deleted { None } else { new }),
+            (None, None) => {
+                return Err(fatal(format!("unable to find filename in patch at line {}", file.line)));
+            }
+            (old, new) => (
+                if file.created { None } else { old.or_else(|| new.clone()) },
+                if file.deleted { None } else { new },
+            ),
         };
         let new = if file.deleted { None } else { new.or_else(|| old.clone()) };
         let target = new.as_ref().or(old.as_ref()).cloned().unwrap_or_default();
         if target.split_str("/").any(|part| part == b".." || part == b".git") || target.starts_with(b"/") {
             return Err(die(128, format!("error: invalid path '{}'", target.to_str_lossy())));
         }
-        let at_top = |path: &[u8]| if prefix.is_empty() { path.to_vec() } else { [prefix.as_slice(), path].concat() };
+        let at_top =
+            |path: &[u8]| if prefix.is_empty() { path.to_vec() } else { [prefix.as_slice(), path].concat() };
         // Names in a patch are of the top; in a subdirectory only what lies below it is touched.
         let (old, new) = match repo {
             Some(repo) if repo.work.is_some() && file.git && !prefix.is_empty() => {
-                let keep = |path: &Option<Vec<u8>>| path.as_ref().is_none_or(|path| path.starts_with(&prefix));
+                let keep =
+                    |path: &Option<Vec<u8>>| path.as_ref().is_none_or(|path| path.starts_with(&prefix));
                 if !keep(&old) || !keep(&new) {
                     if options.verbose {
                         warn(format!("Skipped patch '{}'.", target.to_str_lossy()));
@@ -177,7 +206,9 @@ pub fn run(repo: Option<&Repo>, text: &[u8], name: &str, options: &Options, out:
         let shown = new.as_ref().or(old.as_ref()).cloned().unwrap_or_default();
         let name = shown.to_str_lossy().into_owned();
         let fits = |pattern: &String| crate::glob::matches(pattern.as_bytes(), &shown, false);
-        if options.exclude.iter().any(fits) || (!options.include.is_empty() && !options.include.iter().any(fits)) {
+        if options.exclude.iter().any(fits)
+            || (!options.include.is_empty() && !options.include.iter().any(fits))
+        {
             continue;
         }
         if options.verbose || options.reject {
@@ -223,7 +254,9 @@ fn report(repo: Option<&Repo>, options: &Options, results: &[Result_], out: &mut
         work: repo.and_then(|repo| repo.work.clone()).or(Some(here.clone())),
         prefix: Vec::new(),
         config: repo.map(|repo| repo.config.clone()).unwrap_or_default(),
-        odb: crate::odb::Odb::open(repo.map_or_else(|| here.join(".git/objects"), |repo| repo.common.join("objects"))),
+        odb: crate::odb::Odb::open(
+            repo.map_or_else(|| here.join(".git/objects"), |repo| repo.common.join("objects")),
+        ),
     };
     let mut changes = Vec::new();
     for result in results {
@@ -248,9 +281,15 @@ fn report(repo: Option<&Repo>, options: &Options, results: &[Result_], out: &mut
 
 // Its own statistics: the patch is counted, not the files.
 fn stat(results: &[Result_], out: &mut Out) {
-    let count = |result: &Result_, sign: u8| result.file.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|(other, _)| *other == sign).count();
-    let rows: Vec<(String, usize, usize)> =
-        results.iter().map(|result| (result.change.path().to_str_lossy().into_owned(), count(result, b'+'), count(result, b'-'))).collect();
+    let count = |result: &Result_, sign: u8| {
+        result.file.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|(other, _)| *other == sign).count()
+    };
+    let rows: Vec<(String, usize, usize)> = results
+        .iter()
+        .map(|result| {
+            (result.change.path().to_str_lossy().into_owned(), count(result, b'+'), count(result, b'-'))
+        })
+        .collect();
     let most = rows.iter().map(|(_, added, removed)| added + removed).max().unwrap_or(0);
     let width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or(0).min(50);
     let graph = most.min(70 - width);
@@ -258,7 +297,12 @@ fn stat(results: &[Result_], out: &mut Out) {
         let scale = |number: usize| if most == 0 { 0 } else { (number * graph + most / 2) / most };
         let total = scale(added + removed);
         let plus = scale(*added).min(total);
-        out.line(format!(" {name:<width$} |{:5} {}{}", added + removed, "+".repeat(plus), "-".repeat(total - plus)));
+        out.line(format!(
+            " {name:<width$} |{:5} {}{}",
+            added + removed,
+            "+".repeat(plus),
+            "-".repeat(total - plus)
+        ));
     }
     let sum = |of: fn(&(String, usize, usize)) -> usize| rows.iter().map(of).sum();
     out.bytes.extend_from_slice(&show::totals(rows.len(), sum(|row| row.1), sum(|row| row.2)));
@@ -292,7 +336,9 @@ fn spaces(files: &[FilePatch], name: &str, options: &Options) {
                     _ => "space before tab in indent",
                 };
                 if found <= 5 {
-                    lines.push([format!("{name}:{}: {what}.\n", hunk.line + 1 + number).as_bytes(), text].concat());
+                    lines.push(
+                        [format!("{name}:{}: {what}.\n", hunk.line + 1 + number).as_bytes(), text].concat(),
+                    );
                 }
             }
         }
@@ -301,7 +347,11 @@ fn spaces(files: &[FilePatch], name: &str, options: &Options) {
         warn(line);
     }
     if found > 5 {
-        warn(format!("warning: squelched {} whitespace error{}", found - 5, if found == 6 { "" } else { "s" }));
+        warn(format!(
+            "warning: squelched {} whitespace error{}",
+            found - 5,
+            if found == 6 { "" } else { "s" }
+        ));
     }
     match found {
         0 => {}
@@ -336,7 +386,9 @@ fn one(
             (Some(Some(content)), _) => content.clone(),
             (Some(None), _) => return Err(die(1, format!("error: {name}: No such file or directory"))),
             (None, Some(index)) if options.cached || options.index || options.three => {
-                let entry = index.get(old).ok_or_else(|| die(1, format!("error: {name}: does not exist in index")))?;
+                let entry = index
+                    .get(old)
+                    .ok_or_else(|| die(1, format!("error: {name}: does not exist in index")))?;
                 mode = entry.mode;
                 let repo = repo.ok_or_else(|| fatal("not a git repository"))?;
                 if !options.cached && !matches!(repo.compare(index, entry)?, crate::worktree::Found::Same) {
@@ -346,7 +398,8 @@ fn one(
             }
             (None, _) => {
                 let at = path(old);
-                let stat = guest_host::stat(&at, false).map_err(|error| die(1, format!("error: {name}: {}", reason(&error))))?;
+                let stat = guest_host::stat(&at, false)
+                    .map_err(|error| die(1, format!("error: {name}: {}", reason(&error))))?;
                 match stat.mode & 0o170000 {
                     0o120000 => {
                         mode = LINK;
@@ -355,7 +408,8 @@ fn one(
                     0o040000 => return Err(die(1, format!("error: {name}: wrong type"))),
                     _ => {
                         mode = if stat.mode & 0o100 != 0 { 0o100755 } else { 0o100644 };
-                        std::fs::read(&at).map_err(|error| die(1, format!("error: {name}: {}", reason(&error))))?
+                        std::fs::read(&at)
+                            .map_err(|error| die(1, format!("error: {name}: {}", reason(&error))))?
                     }
                 }
             }
@@ -383,12 +437,15 @@ fn one(
         }
         new.clone()
     } else if file.untold {
-        return Err(die(1, format!("error: cannot apply binary patch to '{name}' without full index line\nerror: {name}: patch does not apply")));
+        return Err(die(
+            1,
+            format!(
+                "error: cannot apply binary patch to '{name}' without full index line\nerror: {name}: patch does not apply"
+            ),
+        ));
     } else {
         let mut target = Target::new(&content, Ends::Git);
-        let equal = |a: &[u8], b: &[u8]| {
-            a == b || (options.ignore_space && a.fields().eq(b.fields()))
-        };
+        let equal = |a: &[u8], b: &[u8]| a == b || (options.ignore_space && a.fields().eq(b.fields()));
         for (number, hunk) in file.hunks.iter().enumerate() {
             target.offset = 0;
             let before = hunk.old_start;
@@ -396,17 +453,28 @@ fn one(
                 Some(placed) => {
                     if options.verbose && placed.offset != 0 {
                         let lines = if placed.offset.abs() == 1 { "line" } else { "lines" };
-                        warn(format!("Hunk #{} succeeded at {} (offset {} {lines}).", number + 1, placed.at + 1, placed.offset));
+                        warn(format!(
+                            "Hunk #{} succeeded at {} (offset {} {lines}).",
+                            number + 1,
+                            placed.at + 1,
+                            placed.offset
+                        ));
                     }
                 }
                 None if options.reject => {
                     let wanted: Vec<u8> = hunk.side(b'-').concat();
-                    warn(format!("error: while searching for:\n{}\nerror: patch failed: {name}:{before}", wanted.to_str_lossy()));
+                    warn(format!(
+                        "error: while searching for:\n{}\nerror: patch failed: {name}:{before}",
+                        wanted.to_str_lossy()
+                    ));
                     rejected.push(number);
                 }
                 None if options.three => conflict = true,
                 None => {
-                    return Err(die(1, format!("error: patch failed: {name}:{before}\nerror: {name}: patch does not apply")));
+                    return Err(die(
+                        1,
+                        format!("error: patch failed: {name}:{before}\nerror: {name}: patch does not apply"),
+                    ));
                 }
             }
         }
@@ -417,13 +485,23 @@ fn one(
         text
     };
     if conflict {
-        return Err(die(1, format!("error: patch failed: {name}:{}\nerror: repository lacks the necessary blob to perform 3-way merge.\nerror: {name}: patch does not apply", file.hunks[0].old_start)));
+        return Err(die(
+            1,
+            format!(
+                "error: patch failed: {name}:{}\nerror: repository lacks the necessary blob to perform 3-way merge.\nerror: {name}: patch does not apply",
+                file.hunks[0].old_start
+            ),
+        ));
     }
     if new.is_none() && !result.is_empty() && rejected.is_empty() {
-        return Err(die(1, format!("error: removal patch leaves file contents\nerror: {name}: patch does not apply")));
+        return Err(die(
+            1,
+            format!("error: removal patch leaves file contents\nerror: {name}: patch does not apply"),
+        ));
     }
     let new_mode = file.new_mode.filter(|_| file.created || file.new_mode != file.old_mode).unwrap_or(mode);
-    let side = |path: &[u8], mode: u32, id: Id| Side { path: path.to_vec(), mode, id, work: false, unknown: false };
+    let side =
+        |path: &[u8], mode: u32, id: Id| Side { path: path.to_vec(), mode, id, work: false, unknown: false };
     let old_side = old.map(|path| Side { work: true, ..side(path, mode, old_id) });
     let new_side = new.map(|path| side(path, new_mode, Id::of(Kind::Blob, &result)));
     let mut change = Change::new(old_side, new_side);
@@ -436,8 +514,13 @@ fn one(
 
 // Added lines lose the space at their ends.
 fn fix(text: &[u8], file: &FilePatch) -> Vec<u8> {
-    let added: Vec<&[u8]> =
-        file.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|(sign, _)| *sign == b'+').map(|(_, line)| line.as_slice()).collect();
+    let added: Vec<&[u8]> = file
+        .hunks
+        .iter()
+        .flat_map(|hunk| &hunk.lines)
+        .filter(|(sign, _)| *sign == b'+')
+        .map(|(_, line)| line.as_slice())
+        .collect();
     let mut out = Vec::new();
     for line in text.lines_with_terminator() {
         if added.contains(&line) {
@@ -478,7 +561,11 @@ fn write(repo: Option<&Repo>, options: &Options, results: Vec<Result_>) -> Resul
     let mut status = 0;
     for result in &results {
         let old = result.change.old.as_ref();
-        if let Some(old) = old.filter(|_| !result.file.copied && result.change.new.as_ref().map(|new| &new.path) != Some(&result.change.old.as_ref().expect("filtered on it").path)) {
+        if let Some(old) = old.filter(|_| {
+            !result.file.copied
+                && result.change.new.as_ref().map(|new| &new.path)
+                    != Some(&result.change.old.as_ref().expect("filtered on it").path)
+        }) {
             if !options.cached {
                 place.remove_file(&old.path)?;
             }
@@ -492,7 +579,11 @@ fn write(repo: Option<&Repo>, options: &Options, results: Vec<Result_>) -> Resul
         let mut stat = None;
         if !options.cached {
             // An unchanged kind of file is written in place, so that its other bits stay.
-            let same = result.change.old.as_ref().is_some_and(|old| old.path == new.path && old.mode == new.mode && new.mode != LINK);
+            let same = result
+                .change
+                .old
+                .as_ref()
+                .is_some_and(|old| old.path == new.path && old.mode == new.mode && new.mode != LINK);
             stat = Some(if same {
                 let at = place.at(&new.path)?;
                 std::fs::write(&at, content)?;
@@ -515,7 +606,10 @@ fn write(repo: Option<&Repo>, options: &Options, results: Vec<Result_>) -> Resul
                 warn(format!("Applied patch {name} cleanly."));
             } else {
                 let count = result.rejected.len();
-                warn(format!("Applying patch {name} with {count} reject{}...", if count == 1 { "" } else { "s" }));
+                warn(format!(
+                    "Applying patch {name} with {count} reject{}...",
+                    if count == 1 { "" } else { "s" }
+                ));
             }
         } else if options.three {
             warn(format!("Applied patch to '{name}' cleanly."));
@@ -527,9 +621,16 @@ fn write(repo: Option<&Repo>, options: &Options, results: Vec<Result_>) -> Resul
             for number in &result.rejected {
                 warn(format!("Rejected hunk #{}.", number + 1));
                 let hunk = &result.file.hunks[*number];
-                let range = |start: usize, count: usize| if count == 1 { start.to_string() } else { format!("{start},{count}") };
+                let range = |start: usize, count: usize| {
+                    if count == 1 { start.to_string() } else { format!("{start},{count}") }
+                };
                 text.extend_from_slice(
-                    format!("@@ -{} +{} @@", range(hunk.old_start, hunk.old_count), range(hunk.new_start, hunk.new_count)).as_bytes(),
+                    format!(
+                        "@@ -{} +{} @@",
+                        range(hunk.old_start, hunk.old_count),
+                        range(hunk.new_start, hunk.new_count)
+                    )
+                    .as_bytes(),
                 );
                 text.extend_from_slice(&hunk.heading);
                 text.push(b'\n');

@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 /// `git blame`
 pub fn blame(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "slftnwe"));
-    let (mut brief, mut long, mut names, mut numbers, mut raw_time, mut mail, mut porcelain) = (false, false, false, false, false, false, false);
+    let (mut brief, mut long, mut names, mut numbers, mut raw_time, mut mail, mut porcelain) =
+        (false, false, false, false, false, false, false);
     let mut each = false;
     let mut how = Lines::default();
     let mut ranges: Vec<String> = Vec::new();
@@ -38,7 +39,8 @@ pub fn blame(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "-L" => ranges.push(args.value(&option)?),
             "--date" => form = args.value(&option)?,
             "--abbrev" => length = args.value(&option)?.parse::<usize>().ok(),
-            "-M" | "-C" | "--root" | "--first-parent" | "--no-progress" | "--progress" | "-b" | "--color-lines" => {}
+            "-M" | "-C" | "--root" | "--first-parent" | "--no-progress" | "--progress" | "-b"
+            | "--color-lines" => {}
             option if option.starts_with("-L") => ranges.push(option[2..].to_owned()),
             option => return Err(unknown(option, "blame [<options>] [<rev-opts>] [<rev>] [--] <file>")),
         }
@@ -53,7 +55,8 @@ pub fn blame(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         Some(rev) => repo.rev_commit(rev)?,
         None => repo.head_id().ok_or_else(|| fatal("no such ref: HEAD"))?,
     };
-    let missing = || fatal(format!("no such path '{}' in {}", path.to_str_lossy(), rev.as_deref().unwrap_or("HEAD")));
+    let missing =
+        || fatal(format!("no such path '{}' in {}", path.to_str_lossy(), rev.as_deref().unwrap_or("HEAD")));
     let content = match &rev {
         Some(_) => {
             let (_, id) = repo.in_tree(repo.odb.commit(&start)?.tree, &path)?.ok_or_else(missing)?;
@@ -81,7 +84,14 @@ pub fn blame(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     wanted.sort_unstable();
     wanted.dedup();
     let found = trace(repo, start, &path, &lines, &wanted, rev.is_none(), &how)?;
-    write(repo, &found, &lines, &wanted, &Shown { brief, long, names, numbers, raw_time, mail, porcelain, each, form, length, path: &path }, out)?;
+    write(
+        repo,
+        &found,
+        &lines,
+        &wanted,
+        &Shown { brief, long, names, numbers, raw_time, mail, porcelain, each, form, length, path: &path },
+        out,
+    )?;
     Ok(0)
 }
 
@@ -90,8 +100,16 @@ fn line_range(range: &str, lines: &[&[u8]], path: &[u8]) -> Result<(usize, usize
     let count = lines.len();
     if let Some(name) = range.strip_prefix(':') {
         let regex = crate::pattern::compile(name, crate::pattern::Form::Basic, false, false)?;
-        let heading = |line: &[u8]| if path.ends_with(b".py") { text::python_heading(line).or_else(|| text::plain_heading(line)) } else { text::plain_heading(line) };
-        let from = (0..count).find(|at| heading(lines[*at]).is_some() && regex.is_match(lines[*at])).ok_or_else(|| fatal(format!("-L parameter '{name}' starting at line 1: no match")))?;
+        let heading = |line: &[u8]| {
+            if path.ends_with(b".py") {
+                text::python_heading(line).or_else(|| text::plain_heading(line))
+            } else {
+                text::plain_heading(line)
+            }
+        };
+        let from = (0..count)
+            .find(|at| heading(lines[*at]).is_some() && regex.is_match(lines[*at]))
+            .ok_or_else(|| fatal(format!("-L parameter '{name}' starting at line 1: no match")))?;
         let to = (from + 1..count).find(|at| heading(lines[*at]).is_some()).unwrap_or(count);
         return Ok((from, to));
     }
@@ -99,7 +117,9 @@ fn line_range(range: &str, lines: &[&[u8]], path: &[u8]) -> Result<(usize, usize
     let place = |text: &str, after: usize| -> Result<usize> {
         if let Some(pattern) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
             let regex = crate::pattern::compile(pattern, crate::pattern::Form::Basic, false, false)?;
-            return (after..count).find(|at| regex.is_match(lines[*at])).map(|at| at + 1).ok_or_else(|| fatal(format!("-L parameter '{pattern}' starting at line {}: no match", after + 1)));
+            return (after..count).find(|at| regex.is_match(lines[*at])).map(|at| at + 1).ok_or_else(|| {
+                fatal(format!("-L parameter '{pattern}' starting at line {}: no match", after + 1))
+            });
         }
         text.parse().map_err(|_| bad())
     };
@@ -115,7 +135,11 @@ fn line_range(range: &str, lines: &[&[u8]], path: &[u8]) -> Result<(usize, usize
         place(right, from)?
     };
     if from > count {
-        return Err(fatal(format!("file {} has only {count} line{}", path.to_str_lossy(), if count == 1 { "" } else { "s" })));
+        return Err(fatal(format!(
+            "file {} has only {count} line{}",
+            path.to_str_lossy(),
+            if count == 1 { "" } else { "s" }
+        )));
     }
     Ok((from.max(1) - 1, to.min(count)))
 }
@@ -129,7 +153,15 @@ struct Found {
 // Lines whose origin is looked for: where each stands in this commit's file, and its place in the result.
 type Lines_ = Vec<(usize, usize)>;
 
-fn trace(repo: &Repo, start: Id, path: &[u8], lines: &[&[u8]], wanted: &[usize], work: bool, how: &Lines) -> Result<BTreeMap<usize, Found>> {
+fn trace(
+    repo: &Repo,
+    start: Id,
+    path: &[u8],
+    lines: &[&[u8]],
+    wanted: &[usize],
+    work: bool,
+    how: &Lines,
+) -> Result<BTreeMap<usize, Found>> {
     let mut found = BTreeMap::new();
     let mut open: Lines_ = wanted.iter().map(|line| (*line, *line)).collect();
     if work {
@@ -172,9 +204,16 @@ fn trace(repo: &Repo, start: Id, path: &[u8], lines: &[&[u8]], wanted: &[usize],
             let Ok(before) = repo.odb.commit(parent) else { continue };
             let mut origin = repo.in_tree(before.tree, &path)?.map(|(_, id)| (path.clone(), id));
             if origin.is_none() {
-                let changes = rename::find(repo, repo.diff_trees(Some(before.tree), Some(commit.tree), &Pathspec::default())?, rename::MOST / 2, false)?;
-                let moved = changes.iter().find(|change| change.path() == path.as_slice() && change.score.is_some());
-                origin = moved.and_then(|change| change.old.as_ref()).map(|side| (side.path.clone(), side.id));
+                let changes = rename::find(
+                    repo,
+                    repo.diff_trees(Some(before.tree), Some(commit.tree), &Pathspec::default())?,
+                    rename::MOST / 2,
+                    false,
+                )?;
+                let moved =
+                    changes.iter().find(|change| change.path() == path.as_slice() && change.score.is_some());
+                origin =
+                    moved.and_then(|change| change.old.as_ref()).map(|side| (side.path.clone(), side.id));
             }
             let Some((old_path, old_blob)) = origin else { continue };
             let passed = if old_blob == blob {
@@ -235,7 +274,14 @@ struct Shown<'a> {
     path: &'a [u8],
 }
 
-fn write(repo: &Repo, found: &BTreeMap<usize, Found>, lines: &[&[u8]], wanted: &[usize], shown: &Shown<'_>, out: &mut Out) -> Result<()> {
+fn write(
+    repo: &Repo,
+    found: &BTreeMap<usize, Found>,
+    lines: &[&[u8]],
+    wanted: &[usize],
+    shown: &Shown<'_>,
+    out: &mut Out,
+) -> Result<()> {
     let mut commits: HashMap<Id, Commit> = HashMap::new();
     for id in found.values().filter_map(|found| found.commit) {
         if let std::collections::hash_map::Entry::Vacant(entry) = commits.entry(id) {
@@ -246,7 +292,11 @@ fn write(repo: &Repo, found: &BTreeMap<usize, Found>, lines: &[&[u8]], wanted: &
     let name = |found: &Found| match found.commit {
         Some(id) => {
             let who = &commits[&id].author;
-            if shown.mail { [b"<".as_slice(), &who.mail, b">"].concat().to_str_lossy().into_owned() } else { who.name.to_str_lossy().into_owned() }
+            if shown.mail {
+                [b"<".as_slice(), &who.mail, b">"].concat().to_str_lossy().into_owned()
+            } else {
+                who.name.to_str_lossy().into_owned()
+            }
         }
         None if shown.mail => "<not.committed.yet>".into(),
         None => "Not Committed Yet".into(),
@@ -259,12 +309,27 @@ fn write(repo: &Repo, found: &BTreeMap<usize, Found>, lines: &[&[u8]], wanted: &
         return porcelain(repo, found, lines, wanted, shown, &commits, out);
     }
     let width_name = found.values().map(|found| name(found).chars().count()).max().unwrap_or(0);
-    let width_date = found.values().map(|found| { let (time, zone) = when(found); date::show(time, zone, &shown.form).len() }).max().unwrap_or(0);
+    let width_date = found
+        .values()
+        .map(|found| {
+            let (time, zone) = when(found);
+            date::show(time, zone, &shown.form).len()
+        })
+        .max()
+        .unwrap_or(0);
     let digits = wanted.last().map_or(1, |line| (line + 1).to_string().len());
     let old_digits = found.values().map(|found| (found.line + 1).to_string().len()).max().unwrap_or(1);
     let names = shown.names || found.values().any(|found| found.path != shown.path);
     let width_path = found.values().map(|found| found.path.to_str_lossy().chars().count()).max().unwrap_or(0);
-    let length = if shown.long { 40 } else { shown.length.map_or_else(|| commits.keys().map(|id| repo.short(id).len()).max().unwrap_or(7) + 1, |length| length + 1) }.min(40);
+    let length = if shown.long {
+        40
+    } else {
+        shown.length.map_or_else(
+            || commits.keys().map(|id| repo.short(id).len()).max().unwrap_or(7) + 1,
+            |length| length + 1,
+        )
+    }
+    .min(40);
     for (line, found) in wanted.iter().filter_map(|line| found.get(line).map(|found| (*line, found))) {
         let hex = found.commit.unwrap_or(Id::ZERO).hex();
         let root = found.commit.is_some_and(|id| commits[&id].parents.is_empty());
@@ -280,7 +345,11 @@ fn write(repo: &Repo, found: &BTreeMap<usize, Found>, lines: &[&[u8]], wanted: &
             let (time, zone) = when(found);
             let name = name(found);
             let pad = width_name - name.chars().count();
-            let date = if shown.raw_time { format!("{time} {}", date::zone(zone)) } else { date::show(time, zone, &shown.form) };
+            let date = if shown.raw_time {
+                format!("{time} {}", date::zone(zone))
+            } else {
+                date::show(time, zone, &shown.form)
+            };
             head += &format!(" ({name}{:pad$} {date:<width_date$}", "");
             head += &format!(" {:>digits$}) ", line + 1);
         } else {
@@ -296,17 +365,33 @@ fn write(repo: &Repo, found: &BTreeMap<usize, Found>, lines: &[&[u8]], wanted: &
     Ok(())
 }
 
-fn porcelain(repo: &Repo, found: &BTreeMap<usize, Found>, lines: &[&[u8]], wanted: &[usize], shown: &Shown<'_>, commits: &HashMap<Id, Commit>, out: &mut Out) -> Result<()> {
+fn porcelain(
+    repo: &Repo,
+    found: &BTreeMap<usize, Found>,
+    lines: &[&[u8]],
+    wanted: &[usize],
+    shown: &Shown<'_>,
+    commits: &HashMap<Id, Commit>,
+    out: &mut Out,
+) -> Result<()> {
     let _ = repo;
     let mut said: Vec<Id> = Vec::new();
-    let list: Vec<(usize, &Found)> = wanted.iter().filter_map(|line| found.get(line).map(|found| (*line, found))).collect();
+    let list: Vec<(usize, &Found)> =
+        wanted.iter().filter_map(|line| found.get(line).map(|found| (*line, found))).collect();
     for (at, (line, origin)) in list.iter().enumerate() {
         let id = origin.commit.unwrap_or(Id::ZERO);
-        let follows = at > 0 && list[at - 1].1.commit == origin.commit && list[at - 1].1.line + 1 == origin.line && list[at - 1].0 + 1 == *line;
+        let follows = at > 0
+            && list[at - 1].1.commit == origin.commit
+            && list[at - 1].1.line + 1 == origin.line
+            && list[at - 1].0 + 1 == *line;
         let mut head = format!("{id} {} {}", origin.line + 1, line + 1);
         if !follows {
             let run = (at + 1..list.len())
-                .take_while(|next| list[*next].1.commit == origin.commit && list[*next].1.line == origin.line + (next - at) && list[*next].0 == line + (next - at))
+                .take_while(|next| {
+                    list[*next].1.commit == origin.commit
+                        && list[*next].1.line == origin.line + (next - at)
+                        && list[*next].0 == line + (next - at)
+                })
                 .count();
             head += &format!(" {}", run + 1);
         }

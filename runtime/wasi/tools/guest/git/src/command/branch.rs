@@ -24,7 +24,8 @@ pub fn valid_name(name: &str) -> bool {
 /// `git branch`
 pub fn branch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "arvqf"));
-    let (mut all, mut remotes, mut verbose, mut current, mut list, mut force, mut quiet) = (false, false, false, false, false, false, false);
+    let (mut all, mut remotes, mut verbose, mut current, mut list, mut force, mut quiet) =
+        (false, false, false, false, false, false, false);
     let (mut action, mut format, mut contains, mut merged) = (None, None, None, None);
     while let Some(option) = args.option() {
         match option.split('=').next().unwrap_or_default() {
@@ -46,17 +47,32 @@ pub fn branch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "-u" | "--set-upstream-to" => {
                 let to = args.value(&option)?;
                 let name = repo.branch().unwrap_or_default();
-                let (full, _) = repo.named(&to).ok_or_else(|| fatal(format!("the requested upstream branch '{to}' does not exist")))?;
-                super::setup::write_config(&repo.common.join("config"), &format!("branch.{name}.remote"), Some("."))?;
-                super::setup::write_config(&repo.common.join("config"), &format!("branch.{name}.merge"), Some(&full))?;
+                let (full, _) = repo
+                    .named(&to)
+                    .ok_or_else(|| fatal(format!("the requested upstream branch '{to}' does not exist")))?;
+                super::setup::write_config(
+                    &repo.common.join("config"),
+                    &format!("branch.{name}.remote"),
+                    Some("."),
+                )?;
+                super::setup::write_config(
+                    &repo.common.join("config"),
+                    &format!("branch.{name}.merge"),
+                    Some(&full),
+                )?;
                 out.line(format!("branch '{name}' set up to track '{to}'."));
                 return Ok(0);
             }
-            "--unset-upstream" | "--edit-description" | "--no-track" | "-t" | "--track" | "--no-color" | "--color" | "--no-column" | "--column" => {}
+            "--unset-upstream" | "--edit-description" | "--no-track" | "-t" | "--track" | "--no-color"
+            | "--color" | "--no-column" | "--column" => {}
             "--format" => format = Some(args.value(&option)?),
             "--contains" => contains = Some(args.next().unwrap_or_else(|| "HEAD".into())),
             "--merged" | "--no-merged" => {
-                let value = option.split_once('=').map(|(_, value)| value.to_owned()).or_else(|| args.next()).unwrap_or_else(|| "HEAD".into());
+                let value = option
+                    .split_once('=')
+                    .map(|(_, value)| value.to_owned())
+                    .or_else(|| args.next())
+                    .unwrap_or_else(|| "HEAD".into());
                 merged = Some((option.starts_with("--merged"), value));
             }
             "--sort" => {
@@ -71,10 +87,16 @@ pub fn branch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         return Ok(0);
     }
     match action {
-        Some(letter @ ('d' | 'D')) => return delete(repo, &words, letter == 'D' || force, remotes, quiet, out),
+        Some(letter @ ('d' | 'D')) => {
+            return delete(repo, &words, letter == 'D' || force, remotes, quiet, out);
+        }
         Some(letter) => {
             let (from, to) = match words.as_slice() {
-                [to] => (repo.branch().ok_or_else(|| fatal("cannot rename the current branch while not on any"))?, to.clone()),
+                [to] => (
+                    repo.branch()
+                        .ok_or_else(|| fatal("cannot rename the current branch while not on any"))?,
+                    to.clone(),
+                ),
                 [from, to] => (from.clone(), to.clone()),
                 _ => return Err(fatal("branch name required")),
             };
@@ -150,9 +172,16 @@ pub fn branch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         }
         names = kept;
     }
-    names.retain(|(name, _)| patterns.is_empty() || patterns.iter().any(|pattern| glob::matches(pattern.as_bytes(), short(name).as_bytes(), false)));
+    names.retain(|(name, _)| {
+        patterns.is_empty()
+            || patterns.iter().any(|pattern| glob::matches(pattern.as_bytes(), short(name).as_bytes(), false))
+    });
     let mut rows: Vec<(String, Id, bool)> = Vec::new();
-    if here.is_none() && !remotes && patterns.is_empty() && let Some(id) = repo.head_id() {
+    if here.is_none()
+        && !remotes
+        && patterns.is_empty()
+        && let Some(id) = repo.head_id()
+    {
         rows.push((format!("(HEAD detached at {})", repo.short(&id)), id, true));
     }
     for (name, id) in names {
@@ -165,7 +194,14 @@ pub fn branch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let width = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
     for (name, id, is_here) in rows {
         if let Some(format) = &format {
-            out.line(format.replace("%(refname:short)", &name).replace("%(refname)", &format!("refs/heads/{name}")).replace("%(objectname:short)", &repo.short(&id)).replace("%(objectname)", &id.hex()).replace("%(HEAD)", if is_here { "*" } else { " " }));
+            out.line(
+                format
+                    .replace("%(refname:short)", &name)
+                    .replace("%(refname)", &format!("refs/heads/{name}"))
+                    .replace("%(objectname:short)", &repo.short(&id))
+                    .replace("%(objectname)", &id.hex())
+                    .replace("%(HEAD)", if is_here { "*" } else { " " }),
+            );
             continue;
         }
         let star = if is_here { "* " } else { "  " };
@@ -179,7 +215,14 @@ pub fn branch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     Ok(0)
 }
 
-fn delete(repo: &Repo, names: &[String], force: bool, remotes: bool, quiet: bool, out: &mut Out) -> Result<i32> {
+fn delete(
+    repo: &Repo,
+    names: &[String],
+    force: bool,
+    remotes: bool,
+    quiet: bool,
+    out: &mut Out,
+) -> Result<i32> {
     if names.is_empty() {
         return Err(fatal("branch name required"));
     }
@@ -192,13 +235,21 @@ fn delete(repo: &Repo, names: &[String], force: bool, remotes: bool, quiet: bool
             continue;
         };
         if repo.branch().as_deref() == Some(name) {
-            warn(format!("error: cannot delete branch '{name}' used by worktree at '{}'", repo.work()?.display()));
+            warn(format!(
+                "error: cannot delete branch '{name}' used by worktree at '{}'",
+                repo.work()?.display()
+            ));
             status = 1;
             continue;
         }
         let head = repo.head_id();
-        if !force && let Some(head) = head && !repo.merge_base(id, head)?.contains(&id) {
-            warn(format!("error: the branch '{name}' is not fully merged\nhint: If you are sure you want to delete it, run 'git branch -D {name}'\nhint: Disable this message with \"git config advice.forceDeleteBranch false\""));
+        if !force
+            && let Some(head) = head
+            && !repo.merge_base(id, head)?.contains(&id)
+        {
+            warn(format!(
+                "error: the branch '{name}' is not fully merged\nhint: If you are sure you want to delete it, run 'git branch -D {name}'\nhint: Disable this message with \"git config advice.forceDeleteBranch false\""
+            ));
             status = 1;
             continue;
         }
@@ -213,7 +264,8 @@ fn delete(repo: &Repo, names: &[String], force: bool, remotes: bool, quiet: bool
 /// `git tag`
 pub fn tag(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "afl"));
-    let (mut annotate, mut force, mut list, mut remove, mut message, mut contains) = (false, false, false, false, None, None);
+    let (mut annotate, mut force, mut list, mut remove, mut message, mut contains) =
+        (false, false, false, false, None, None);
     let mut lines = false;
     let mut sort = String::new();
     while let Some(option) = args.option() {
@@ -231,7 +283,12 @@ pub fn tag(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
                 list = true;
             }
             "--no-sign" | "--column" | "--no-column" | "--merged" => {}
-            option => return Err(unknown(option, "tag [-a] [-f] [-m <msg>] <tagname> [<commit>]\n   or: git tag -d <tagname>...\n   or: git tag [-n[<num>]] -l [<pattern>...]")),
+            option => {
+                return Err(unknown(
+                    option,
+                    "tag [-a] [-f] [-m <msg>] <tagname> [<commit>]\n   or: git tag -d <tagname>...\n   or: git tag [-n[<num>]] -l [<pattern>...]",
+                ));
+            }
         }
     }
     let words = args.words();
@@ -253,8 +310,12 @@ pub fn tag(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         return Ok(status);
     }
     if list || words.is_empty() || contains.is_some() {
-        let mut names: Vec<(String, Id)> = repo.refs("refs/tags/").into_iter().map(|(name, id)| (short(&name).to_owned(), id)).collect();
-        names.retain(|(name, _)| words.is_empty() || words.iter().any(|pattern| glob::matches(pattern.as_bytes(), name.as_bytes(), false)));
+        let mut names: Vec<(String, Id)> =
+            repo.refs("refs/tags/").into_iter().map(|(name, id)| (short(&name).to_owned(), id)).collect();
+        names.retain(|(name, _)| {
+            words.is_empty()
+                || words.iter().any(|pattern| glob::matches(pattern.as_bytes(), name.as_bytes(), false))
+        });
         if let Some(rev) = contains {
             let id = repo.rev_commit(&rev)?;
             let mut kept = Vec::new();
@@ -271,7 +332,13 @@ pub fn tag(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         match key {
             "version:refname" | "v:refname" => names.sort_by_key(|(name, _)| version(name)),
             "creatordate" | "committerdate" | "taggerdate" | "authordate" => {
-                let when = |id: &Id| repo.peel(*id, Kind::Commit).ok().flatten().and_then(|id| repo.odb.commit(&id).ok()).map_or(0, |commit| commit.committer.time);
+                let when = |id: &Id| {
+                    repo.peel(*id, Kind::Commit)
+                        .ok()
+                        .flatten()
+                        .and_then(|id| repo.odb.commit(&id).ok())
+                        .map_or(0, |commit| commit.committer.time)
+                };
                 names.sort_by_key(|(_, id)| when(id));
             }
             _ => {}
@@ -282,8 +349,17 @@ pub fn tag(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         for (name, id) in names {
             if lines {
                 let subject = match repo.odb.read(&id)? {
-                    (Kind::Tag, data) => data.split_once_str("\n\n").and_then(|(_, text)| text.lines().next()).unwrap_or_default().to_vec(),
-                    _ => repo.peel(id, Kind::Commit)?.map(|id| repo.odb.commit(&id)).transpose()?.map(|commit| commit.subject()).unwrap_or_default(),
+                    (Kind::Tag, data) => data
+                        .split_once_str("\n\n")
+                        .and_then(|(_, text)| text.lines().next())
+                        .unwrap_or_default()
+                        .to_vec(),
+                    _ => repo
+                        .peel(id, Kind::Commit)?
+                        .map(|id| repo.odb.commit(&id))
+                        .transpose()?
+                        .map(|commit| commit.subject())
+                        .unwrap_or_default(),
                 };
                 out.line([format!("{name:<15} ").as_bytes(), &subject].concat());
             } else {
@@ -301,7 +377,9 @@ pub fn tag(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         return Err(fatal(format!("tag '{name}' already exists")));
     }
     let target_name = words.get(1).map_or("HEAD", String::as_str);
-    let target = repo.rev(target_name).map_err(|_| fatal(format!("Failed to resolve '{target_name}' as a valid ref.")))?;
+    let target = repo
+        .rev(target_name)
+        .map_err(|_| fatal(format!("Failed to resolve '{target_name}' as a valid ref.")))?;
     let id = if annotate || message.is_some() {
         let message = message.ok_or_else(|| fatal("no tag message?"))?;
         let kind = repo.odb.read(&target)?.0;
@@ -337,7 +415,8 @@ fn version(name: &str) -> Vec<(u64, String)> {
 /// `git show-ref`
 pub fn show_ref(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(args);
-    let (mut heads, mut tags, mut verify, mut quiet, mut hash, mut head) = (false, false, false, false, false, false);
+    let (mut heads, mut tags, mut verify, mut quiet, mut hash, mut head) =
+        (false, false, false, false, false, false);
     while let Some(option) = args.option() {
         match option.as_str() {
             "--heads" | "--branches" => heads = true,
@@ -346,7 +425,12 @@ pub fn show_ref(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "-q" | "--quiet" => quiet = true,
             "-s" | "--hash" => hash = true,
             "--head" => head = true,
-            option => return Err(unknown(option, "show-ref [--head] [-s | --hash] [--branches] [--tags] [<pattern>...]")),
+            option => {
+                return Err(unknown(
+                    option,
+                    "show-ref [--head] [-s | --hash] [--branches] [--tags] [<pattern>...]",
+                ));
+            }
         }
     }
     let words = args.words();
@@ -356,8 +440,13 @@ pub fn show_ref(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     }
     let mut found = false;
     for (name, id) in refs {
-        let kind = !(heads || tags) || (heads && name.starts_with("refs/heads/")) || (tags && name.starts_with("refs/tags/"));
-        let fits = words.is_empty() || words.iter().any(|word| if verify { *word == name } else { name == *word || name.ends_with(&format!("/{word}")) });
+        let kind = !(heads || tags)
+            || (heads && name.starts_with("refs/heads/"))
+            || (tags && name.starts_with("refs/tags/"));
+        let fits = words.is_empty()
+            || words.iter().any(|word| {
+                if verify { *word == name } else { name == *word || name.ends_with(&format!("/{word}")) }
+            });
         if kind && fits {
             found = true;
             if !quiet {
@@ -386,7 +475,14 @@ pub fn for_each_ref(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i3
         }
     }
     let words = args.words();
-    let fits = |name: &str| words.is_empty() || words.iter().any(|word| name == word || name.starts_with(&format!("{}/", word.trim_end_matches('/'))) || glob::matches(word.as_bytes(), name.as_bytes(), true));
+    let fits = |name: &str| {
+        words.is_empty()
+            || words.iter().any(|word| {
+                name == word
+                    || name.starts_with(&format!("{}/", word.trim_end_matches('/')))
+                    || glob::matches(word.as_bytes(), name.as_bytes(), true)
+            })
+    };
     for (name, id) in repo.refs("refs/").into_iter().filter(|(name, _)| fits(name)).take(most) {
         let kind = repo.odb.kind(&id).map_or("commit", Kind::name);
         let commit = repo.peel(id, Kind::Commit)?.map(|id| repo.odb.commit(&id)).transpose()?;
@@ -476,7 +572,12 @@ pub fn remote(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         verbose |= matches!(option.as_str(), "-v" | "--verbose");
     }
     let words = args.words();
-    let mut names: Vec<&str> = repo.config.values.iter().filter_map(|(key, _)| key.strip_prefix("remote.")?.strip_suffix(".url")).collect();
+    let mut names: Vec<&str> = repo
+        .config
+        .values
+        .iter()
+        .filter_map(|(key, _)| key.strip_prefix("remote.")?.strip_suffix(".url"))
+        .collect();
     names.sort_unstable();
     names.dedup();
     let url = |name: &str| repo.config.get(&format!("remote.{name}.url")).unwrap_or_default().to_owned();
@@ -500,7 +601,11 @@ pub fn remote(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         ["add", name, url] => {
             let file = repo.common.join("config");
             super::setup::write_config(&file, &format!("remote.{name}.url"), Some(url))?;
-            super::setup::write_config(&file, &format!("remote.{name}.fetch"), Some(&format!("+refs/heads/*:refs/remotes/{name}/*")))?;
+            super::setup::write_config(
+                &file,
+                &format!("remote.{name}.fetch"),
+                Some(&format!("+refs/heads/*:refs/remotes/{name}/*")),
+            )?;
         }
         ["remove" | "rm", name] => {
             if !names.contains(name) {

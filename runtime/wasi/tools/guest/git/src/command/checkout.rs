@@ -15,7 +15,8 @@ use bstr::ByteSlice;
 /// `git checkout`
 pub fn checkout(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "qf"));
-    let (mut quiet, mut force, mut detach, mut create, mut reset, mut orphan) = (false, false, false, None, false, None);
+    let (mut quiet, mut force, mut detach, mut create, mut reset, mut orphan) =
+        (false, false, false, None, false, None);
     let mut stage = 0;
     while let Some(option) = args.option() {
         match option.as_str() {
@@ -30,9 +31,14 @@ pub fn checkout(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "-d" | "--detach" => detach = true,
             "--ours" => stage = 2,
             "--theirs" => stage = 3,
-            "-t" | "--track" | "--no-track" | "--no-guess" | "--guess" | "--progress" | "--no-progress" | "-m" | "--merge"
-            | "--overlay" | "--no-overlay" => {}
-            option => return Err(unknown(option, "checkout [<options>] <branch>\n   or: git checkout [<options>] [<branch>] -- <file>...")),
+            "-t" | "--track" | "--no-track" | "--no-guess" | "--guess" | "--progress" | "--no-progress"
+            | "-m" | "--merge" | "--overlay" | "--no-overlay" => {}
+            option => {
+                return Err(unknown(
+                    option,
+                    "checkout [<options>] <branch>\n   or: git checkout [<options>] [<branch>] -- <file>...",
+                ));
+            }
         }
     }
     let words = args.words();
@@ -50,9 +56,18 @@ pub fn checkout(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         Some(_) => (Some(words[0].clone()), args.plain[1..].to_vec()),
         None => match words.first() {
             None => (None, Vec::new()),
-            Some(first) if first == "-" || repo.try_rev(first)?.is_some() => (Some(first.clone()), args.plain[1..].to_vec()),
-            Some(first) if words.len() == 1 && std::fs::symlink_metadata(guest_host::path_of(&args.plain[0])).is_err() => {
-                let found: Vec<_> = repo.refs("refs/remotes/").into_keys().filter(|name| name.ends_with(&format!("/{first}"))).collect();
+            Some(first) if first == "-" || repo.try_rev(first)?.is_some() => {
+                (Some(first.clone()), args.plain[1..].to_vec())
+            }
+            Some(first)
+                if words.len() == 1
+                    && std::fs::symlink_metadata(guest_host::path_of(&args.plain[0])).is_err() =>
+            {
+                let found: Vec<_> = repo
+                    .refs("refs/remotes/")
+                    .into_keys()
+                    .filter(|name| name.ends_with(&format!("/{first}")))
+                    .collect();
                 if let [remote] = found.as_slice() {
                     return create_branch(repo, first, Some(remote), false, force, quiet, out);
                 }
@@ -96,7 +111,15 @@ fn local_changes(repo: &Repo, tree: Option<Id>, index: &Index, quiet: bool, out:
     Ok(())
 }
 
-fn create_branch(repo: &Repo, name: &str, start: Option<&str>, reset: bool, force: bool, quiet: bool, out: &mut Out) -> Result<i32> {
+fn create_branch(
+    repo: &Repo,
+    name: &str,
+    start: Option<&str>,
+    reset: bool,
+    force: bool,
+    quiet: bool,
+    out: &mut Out,
+) -> Result<i32> {
     if !valid_name(name) {
         return Err(fatal(format!("'{name}' is not a valid branch name")));
     }
@@ -107,7 +130,9 @@ fn create_branch(repo: &Repo, name: &str, start: Option<&str>, reset: bool, forc
     }
     let head = repo.head_id();
     let target = match start {
-        Some(start) => Some(repo.rev_commit(start).map_err(|_| fatal(format!("'{start}' is not a commit and a branch '{name}' cannot be created from it")))?),
+        Some(start) => Some(repo.rev_commit(start).map_err(|_| {
+            fatal(format!("'{start}' is not a commit and a branch '{name}' cannot be created from it"))
+        })?),
         None => head,
     };
     let from = here(repo)?;
@@ -124,7 +149,16 @@ fn create_branch(repo: &Repo, name: &str, start: Option<&str>, reset: bool, forc
         let tree = repo.peel(target, Kind::Tree)?;
         local_changes(repo, tree, &repo.index()?, quiet, out)?;
     }
-    say(quiet, if exists && from == name { format!("Reset branch '{name}'") } else if exists { format!("Switched to and reset branch '{name}'") } else { format!("Switched to a new branch '{name}'") });
+    say(
+        quiet,
+        if exists && from == name {
+            format!("Reset branch '{name}'")
+        } else if exists {
+            format!("Switched to and reset branch '{name}'")
+        } else {
+            format!("Switched to a new branch '{name}'")
+        },
+    );
     Ok(0)
 }
 
@@ -150,20 +184,31 @@ fn switch_to(repo: &Repo, name: &str, detach: bool, force: bool, quiet: bool, ou
     local_changes(repo, tree, &repo.index()?, quiet, out)?;
     if let (Head::Detached(id), true) = (&old, old_id != Some(target) || is_branch) {
         let commit = repo.odb.commit(id)?;
-        say(quiet, [format!("Previous HEAD position was {} ", repo.short(id)).as_bytes(), &commit.subject()].concat());
+        say(
+            quiet,
+            [format!("Previous HEAD position was {} ", repo.short(id)).as_bytes(), &commit.subject()]
+                .concat(),
+        );
     }
     if same {
         say(quiet, format!("Already on '{name}'"));
     } else if is_branch {
         say(quiet, format!("Switched to branch '{name}'"));
     } else {
-        if matches!(old, Head::Branch(_)) && !quiet && !detach && repo.config.is("advice.detachedhead", true) {
-            warn(format!("Note: switching to '{name}'.\n\nYou are in 'detached HEAD' state. You can look around, make experimental\nchanges and commit them, and you can discard any commits you make in this\nstate without impacting any branches by switching back to a branch.\n\nIf you want to create a new branch to retain commits you create, you may\ndo so (now or later) by using -c with the switch command. Example:\n\n  git switch -c <new-branch-name>\n\nOr undo this operation with:\n\n  git switch -\n\nTurn off this advice by setting config variable advice.detachedHead to false\n"));
+        if matches!(old, Head::Branch(_)) && !quiet && !detach && repo.config.is("advice.detachedhead", true)
+        {
+            warn(format!(
+                "Note: switching to '{name}'.\n\nYou are in 'detached HEAD' state. You can look around, make experimental\nchanges and commit them, and you can discard any commits you make in this\nstate without impacting any branches by switching back to a branch.\n\nIf you want to create a new branch to retain commits you create, you may\ndo so (now or later) by using -c with the switch command. Example:\n\n  git switch -c <new-branch-name>\n\nOr undo this operation with:\n\n  git switch -\n\nTurn off this advice by setting config variable advice.detachedHead to false\n"
+            ));
         }
         let commit = repo.odb.commit(&target)?;
-        say(quiet, [format!("HEAD is now at {} ", repo.short(&target)).as_bytes(), &commit.subject()].concat());
+        say(
+            quiet,
+            [format!("HEAD is now at {} ", repo.short(&target)).as_bytes(), &commit.subject()].concat(),
+        );
     }
-    if is_branch && !quiet
+    if is_branch
+        && !quiet
         && let Some((upstream, counts)) = super::status::tracking(repo, name)
     {
         out.line(super::status::about_upstream(&upstream, counts));
@@ -212,7 +257,11 @@ pub fn two_way(repo: &Repo, head: Option<Id>, tree: Option<Id>, what: &str, befo
                     let same = change.new.as_ref().is_some_and(|new| {
                         repo.content(&path).is_ok_and(|content| Id::of(Kind::Blob, &content) == new.id)
                     });
-                    if !same && !crate::ignore::Ignore::new(repo).covers(&path, false).is_some_and(|rule| rule.ignored) {
+                    if !same
+                        && !crate::ignore::Ignore::new(repo)
+                            .covers(&path, false)
+                            .is_some_and(|rule| rule.ignored)
+                    {
                         untracked.push(path);
                         continue;
                     }
@@ -221,13 +270,21 @@ pub fn two_way(repo: &Repo, head: Option<Id>, tree: Option<Id>, what: &str, befo
         }
         todo.push((path, new));
     }
-    let list = |paths: &[Vec<u8>]| paths.iter().map(|path| format!("\t{}\n", path.to_str_lossy())).collect::<String>();
+    let list = |paths: &[Vec<u8>]| {
+        paths.iter().map(|path| format!("\t{}\n", path.to_str_lossy())).collect::<String>()
+    };
     let mut text = String::new();
     if !dirty.is_empty() {
-        text += &format!("error: Your local changes to the following files would be overwritten by {what}:\n{}Please commit your changes or stash them before you {before}.\n", list(&dirty));
+        text += &format!(
+            "error: Your local changes to the following files would be overwritten by {what}:\n{}Please commit your changes or stash them before you {before}.\n",
+            list(&dirty)
+        );
     }
     if !untracked.is_empty() {
-        text += &format!("error: The following untracked working tree files would be overwritten by {what}:\n{}Please move or remove them before you {before}.\n", list(&untracked));
+        text += &format!(
+            "error: The following untracked working tree files would be overwritten by {what}:\n{}Please move or remove them before you {before}.\n",
+            list(&untracked)
+        );
     }
     if !text.is_empty() {
         return Err(die(1, text + "Aborting"));
@@ -259,7 +316,9 @@ pub fn reset_work(repo: &Repo, tree: Option<Id>) -> Result<()> {
     }
     for (path, (mode, id)) in want {
         let fresh = match index.get(&path) {
-            Some(entry) if (entry.mode, entry.id) == (mode, id) => matches!(repo.compare(&index, entry)?, Found::Same),
+            Some(entry) if (entry.mode, entry.id) == (mode, id) => {
+                matches!(repo.compare(&index, entry)?, Found::Same)
+            }
             _ => false,
         };
         if !fresh {
@@ -286,7 +345,9 @@ fn checkout_paths(repo: &Repo, from: Option<&str>, paths: &[Vec<u8>], stage: u8,
             }
             for (path, (mode, id)) in files.into_iter().filter(|(path, _)| specs.has(path)) {
                 let fresh = match index.get(&path) {
-                    Some(entry) if (entry.mode, entry.id) == (mode, id) => matches!(repo.compare(&index, entry)?, Found::Same),
+                    Some(entry) if (entry.mode, entry.id) == (mode, id) => {
+                        matches!(repo.compare(&index, entry)?, Found::Same)
+                    }
                     _ => false,
                 };
                 if !fresh {
@@ -300,7 +361,9 @@ fn checkout_paths(repo: &Repo, from: Option<&str>, paths: &[Vec<u8>], stage: u8,
             if let Some(typed) = specs.unmatched(index.entries.iter().map(|entry| entry.path.as_slice())) {
                 return Err(unmatched(typed));
             }
-            if stage == 0 && let Some(path) = index.unmerged().into_iter().find(|path| specs.has(path)) {
+            if stage == 0
+                && let Some(path) = index.unmerged().into_iter().find(|path| specs.has(path))
+            {
                 return Err(die(1, [b"error: path '", path.as_slice(), b"' is unmerged"].concat()));
             }
             for entry in index.entries.clone().into_iter().filter(|entry| specs.has(&entry.path)) {
@@ -374,7 +437,8 @@ pub fn restore(repo: &Repo, args: Vec<Vec<u8>>, _: &mut Out) -> Result<i32> {
             "-W" | "--worktree" => work = true,
             "--ours" => stage = 2,
             "--theirs" => stage = 3,
-            "-q" | "--quiet" | "--progress" | "--no-progress" | "--overlay" | "--no-overlay" | "--ignore-unmerged" => {}
+            "-q" | "--quiet" | "--progress" | "--no-progress" | "--overlay" | "--no-overlay"
+            | "--ignore-unmerged" => {}
             option if option.starts_with("-s") => source = Some(option[2..].to_owned()),
             option => return Err(unknown(option, "restore [<options>] [--source=<branch>] <file>...")),
         }
@@ -432,7 +496,12 @@ pub fn reset(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "--merge" | "--keep" => mode = "keep",
             "-q" | "--quiet" => quiet = true,
             "-N" | "--no-quiet" | "--refresh" | "--no-refresh" => {}
-            option => return Err(unknown(option, "reset [--mixed | --soft | --hard | --merge | --keep] [-q] [<commit>]")),
+            option => {
+                return Err(unknown(
+                    option,
+                    "reset [--mixed | --soft | --hard | --merge | --keep] [-q] [<commit>]",
+                ));
+            }
         }
     }
     let (revs, paths) = repo.sort_args(&args.plain, args.dashes)?;
@@ -479,7 +548,10 @@ pub fn reset(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             let _ = std::fs::remove_file(repo.dir.join(name));
         }
     }
-    if mode == "hard" && !quiet && let Some(target) = target {
+    if mode == "hard"
+        && !quiet
+        && let Some(target) = target
+    {
         let commit = repo.odb.commit(&target)?;
         out.line([format!("HEAD is now at {} ", repo.short(&target)).as_bytes(), &commit.subject()].concat());
     }

@@ -1,5 +1,6 @@
 //! `git commit`
 
+use crate::Out;
 use crate::args::{Args, unbundle, unknown};
 use crate::error::{Result, die, fatal, reason};
 use crate::object::{Id, Kind, Who};
@@ -7,7 +8,6 @@ use crate::pathspec::Pathspec;
 use crate::repo::Repo;
 use crate::show::{self, Style};
 use crate::worktree::Found;
-use crate::Out;
 use bstr::ByteSlice;
 use std::io::Read;
 
@@ -55,7 +55,11 @@ pub fn commit(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut taken = Vec::new();
     for arg in args {
         match arg.as_slice() {
-            [b'-', letters @ ..] if letters.len() > 1 && letters[0] != b'-' && letters.iter().all(|byte| b"aqnsvm".contains(byte)) => {
+            [b'-', letters @ ..]
+                if letters.len() > 1
+                    && letters[0] != b'-'
+                    && letters.iter().all(|byte| b"aqnsvm".contains(byte)) =>
+            {
                 taken.extend(letters.iter().map(|letter| vec![b'-', *letter]));
             }
             [b'-', b'a', b'm', rest @ ..] if !rest.is_empty() => {
@@ -67,7 +71,8 @@ pub fn commit(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     }
     let mut args = Args::new(unbundle(taken, ""));
     let mut messages: Vec<Vec<u8>> = Vec::new();
-    let (mut all, mut amend, mut empty, mut empty_message, mut quiet, mut keep, mut dry) = (false, false, false, false, false, false, false);
+    let (mut all, mut amend, mut empty, mut empty_message, mut quiet, mut keep, mut dry) =
+        (false, false, false, false, false, false, false);
     let (mut author, mut date, mut reuse, mut sign) = (None, None, None, false);
     let read = |name: &str| -> Result<Vec<u8>> {
         let mut text = Vec::new();
@@ -98,9 +103,15 @@ pub fn commit(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
                 let target = repo.odb.commit(&repo.rev_commit(&args.value(&option)?)?)?;
                 messages.push([b"fixup! ".as_slice(), &target.subject()].concat());
             }
-            "-n" | "--no-verify" | "--verify" | "--no-gpg-sign" | "-v" | "--verbose" | "--no-status" | "--status" | "--cleanup"
-            | "--no-post-rewrite" | "-o" | "--only" | "-i" | "--include" | "--reset-author" | "-u" | "--untracked-files" => {}
-            option => return Err(unknown(option, "commit [-a | --interactive | --patch] [-s] [-v] [-m <msg>] [--amend] [<pathspec>...]")),
+            "-n" | "--no-verify" | "--verify" | "--no-gpg-sign" | "-v" | "--verbose" | "--no-status"
+            | "--status" | "--cleanup" | "--no-post-rewrite" | "-o" | "--only" | "-i" | "--include"
+            | "--reset-author" | "-u" | "--untracked-files" => {}
+            option => {
+                return Err(unknown(
+                    option,
+                    "commit [-a | --interactive | --patch] [-s] [-v] [-m <msg>] [--amend] [<pathspec>...]",
+                ));
+            }
         }
     }
     let mut index = repo.index()?;
@@ -108,15 +119,22 @@ pub fn commit(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         for path in index.unmerged() {
             out.line([b"U\t", path.as_slice()].concat());
         }
-        return Err(die(128, "error: Committing is not possible because you have unmerged files.\nhint: Fix them up in the work tree, and then use 'git add/rm <file>'\nhint: as appropriate to mark resolution and make a commit.\nfatal: Exiting because of an unresolved conflict."));
+        return Err(die(
+            128,
+            "error: Committing is not possible because you have unmerged files.\nhint: Fix them up in the work tree, and then use 'git add/rm <file>'\nhint: as appropriate to mark resolution and make a commit.\nfatal: Exiting because of an unresolved conflict.",
+        ));
     }
     let specs = Pathspec::new(repo, &args.plain)?;
     if all || !args.plain.is_empty() {
         if let Some(typed) = specs.unmatched(index.entries.iter().map(|entry| entry.path.as_slice())) {
-            return Err(die(1, [b"error: pathspec '", typed, b"' did not match any file(s) known to git"].concat()));
+            return Err(die(
+                1,
+                [b"error: pathspec '", typed, b"' did not match any file(s) known to git"].concat(),
+            ));
         }
         for entry in index.entries.clone().into_iter().filter(|entry| specs.has(&entry.path)) {
-            let found = if entry.stage == 0 { repo.compare(&index, &entry)? } else { Found::Changed(0, Id::ZERO) };
+            let found =
+                if entry.stage == 0 { repo.compare(&index, &entry)? } else { Found::Changed(0, Id::ZERO) };
             match found {
                 Found::Same => {}
                 Found::Missing => {
@@ -130,7 +148,11 @@ pub fn commit(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     if amend && head.is_none() {
         return Err(fatal("You have nothing to amend."));
     }
-    let merge_heads: Vec<Id> = std::fs::read(repo.dir.join("MERGE_HEAD")).unwrap_or_default().lines().filter_map(Id::parse).collect();
+    let merge_heads: Vec<Id> = std::fs::read(repo.dir.join("MERGE_HEAD"))
+        .unwrap_or_default()
+        .lines()
+        .filter_map(Id::parse)
+        .collect();
     let parents: Vec<Id> = match (&head, amend) {
         (Some(head), true) => head.parents.clone(),
         (Some(head), false) => std::iter::once(head.id).chain(merge_heads.iter().copied()).collect(),
@@ -171,11 +193,16 @@ pub fn commit(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     } else if let Ok(prepared) = std::fs::read(repo.dir.join("MERGE_MSG")) {
         clean(&prepared, true)
     } else {
-        return Err(die(1, "error: Terminal is dumb, but EDITOR unset\nPlease supply the message using either -m or -F option."));
+        return Err(die(
+            1,
+            "error: Terminal is dumb, but EDITOR unset\nPlease supply the message using either -m or -F option.",
+        ));
     };
     if sign {
         let who = repo.who("COMMITTER")?;
-        message.extend_from_slice(&[b"\nSigned-off-by: ".as_slice(), &who.name, b" <", &who.mail, b">\n"].concat());
+        message.extend_from_slice(
+            &[b"\nSigned-off-by: ".as_slice(), &who.name, b" <", &who.mail, b">\n"].concat(),
+        );
     }
     message = clean(&message, false);
     if message.is_empty() && !empty_message {
@@ -189,13 +216,16 @@ pub fn commit(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     if let Some(author) = author {
         let named = Who::parse(format!("{author} 0 +0000").as_bytes());
         if named.mail.is_empty() {
-            return Err(fatal(format!("--author '{author}' is not 'Name <email>' and matches no existing author")));
+            return Err(fatal(format!(
+                "--author '{author}' is not 'Name <email>' and matches no existing author"
+            )));
         }
         who.name = named.name;
         who.mail = named.mail;
     }
     if let Some(date) = date {
-        (who.time, who.zone) = crate::date::read(&date).ok_or_else(|| fatal(format!("invalid date format: {date}")))?;
+        (who.time, who.zone) =
+            crate::date::read(&date).ok_or_else(|| fatal(format!("invalid date format: {date}")))?;
     }
     let id = repo.odb.write(Kind::Commit, &text(tree, &parents, &who, &committer, &message))?;
     index.write(&repo.index_path())?;
@@ -231,7 +261,8 @@ pub fn summary(repo: &Repo, id: Id, committer: &Who, dated: bool, out: &mut Out)
     if commit.parents.len() > 1 {
         return Ok(());
     }
-    let parent = commit.parents.first().map(|parent| repo.odb.commit(parent)).transpose()?.map(|parent| parent.tree);
+    let parent =
+        commit.parents.first().map(|parent| repo.odb.commit(parent)).transpose()?.map(|parent| parent.tree);
     let style = Style { shortstat: true, ..Style::new(Some(repo)) };
     let changes = style.prepare(repo, repo.diff_trees(parent, Some(commit.tree), &Pathspec::default())?)?;
     style.write(repo, &changes, &mut out.bytes)?;

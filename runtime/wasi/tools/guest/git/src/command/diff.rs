@@ -49,7 +49,8 @@ pub fn diff(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32
         };
         repo.diff_cached(tree, &repo.index()?, &specs)?
     } else if let Some((old, new)) = revs.range {
-        let old = if revs.three { revs.not.first().copied().ok_or_else(|| fatal("no merge base"))? } else { old };
+        let old =
+            if revs.three { revs.not.first().copied().ok_or_else(|| fatal("no merge base"))? } else { old };
         repo.diff_trees(Some(tree(old)?), Some(tree(new)?), &specs)?
     } else {
         match revs.from.as_slice() {
@@ -66,7 +67,9 @@ pub fn diff(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32
             },
             [(a, old), (b, new)] => match (repo.odb.kind(old), repo.odb.kind(new)) {
                 (Some(Kind::Blob), Some(Kind::Blob)) => {
-                    let side = |name: &str, id: &Id| Side::stored(name.rsplit(':').next().unwrap_or(name).as_bytes(), 0o100644, *id);
+                    let side = |name: &str, id: &Id| {
+                        Side::stored(name.rsplit(':').next().unwrap_or(name).as_bytes(), 0o100644, *id)
+                    };
                     vec![Change::new(Some(side(a, old)), Some(side(b, new)))]
                 }
                 _ => repo.diff_trees(Some(tree(*old)?), Some(tree(*new)?), &specs)?,
@@ -272,7 +275,11 @@ fn plumbing(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out, with_tree: bool) -> 
     let changes = match revs.from.first() {
         Some((_, id)) if with_tree => {
             let tree = repo.peel(*id, Kind::Tree)?;
-            if cached { repo.diff_cached(tree, &index, &specs)? } else { repo.diff_work(tree, &index, &specs)? }
+            if cached {
+                repo.diff_cached(tree, &index, &specs)?
+            } else {
+                repo.diff_work(tree, &index, &specs)?
+            }
         }
         _ => repo.diff_files(&index, &specs)?,
     };

@@ -39,7 +39,10 @@ impl Pretty {
             short_ids: repo.config.is("log.abbrevcommit", false),
             abbrev: None,
             date: repo.config.get("log.date").unwrap_or("default").to_owned(),
-            decorate: matches!(repo.config.get("log.decorate"), Some("short" | "full" | "true" | "1" | "yes")),
+            decorate: matches!(
+                repo.config.get("log.decorate"),
+                Some("short" | "full" | "true" | "1" | "yes")
+            ),
             parents: false,
         }
     }
@@ -118,7 +121,11 @@ impl Pretty {
 
     /// Writes a commit's head and message, the last line ended.
     pub fn write(&self, repo: &Repo, commit: &Commit, names: &Names, out: &mut Vec<u8>) -> Result<()> {
-        let decoration = if self.decorate { names.of(&commit.id).map_or(String::new(), |names| format!(" ({names})")) } else { String::new() };
+        let decoration = if self.decorate {
+            names.of(&commit.id).map_or(String::new(), |names| format!(" ({names})"))
+        } else {
+            String::new()
+        };
         let line = |out: &mut Vec<u8>, text: &[u8]| {
             out.extend_from_slice(text);
             out.push(b'\n');
@@ -149,12 +156,19 @@ impl Pretty {
             Form::Reference => {
                 let short = repo.short_of(&commit.id, self.abbrev);
                 let date = date::show(commit.author.time, commit.author.zone, "short");
-                line(out, &[format!("{short} (").as_bytes(), &commit.subject(), format!(", {date})").as_bytes()].concat());
+                line(
+                    out,
+                    &[format!("{short} (").as_bytes(), &commit.subject(), format!(", {date})").as_bytes()]
+                        .concat(),
+                );
             }
             Form::Email => {
                 line(out, format!("From {} Mon Sep 17 00:00:00 2001", commit.id).as_bytes());
                 who(out, "From: ", &commit.author);
-                line(out, format!("Date: {}", date::show(commit.author.time, commit.author.zone, "rfc")).as_bytes());
+                line(
+                    out,
+                    format!("Date: {}", date::show(commit.author.time, commit.author.zone, "rfc")).as_bytes(),
+                );
                 line(out, &[b"Subject: [PATCH] ".as_slice(), &commit.subject()].concat());
                 line(out, b"");
                 let body = commit.body().trim_end();
@@ -176,7 +190,8 @@ impl Pretty {
             form => {
                 line(out, format!("commit {id}{decoration}").as_bytes());
                 if commit.parents.len() > 1 {
-                    let parents: Vec<String> = commit.parents.iter().map(|parent| repo.short_of(parent, self.abbrev)).collect();
+                    let parents: Vec<String> =
+                        commit.parents.iter().map(|parent| repo.short_of(parent, self.abbrev)).collect();
                     line(out, format!("Merge: {}", parents.join(" ")).as_bytes());
                 }
                 let date = |who: &crate::object::Who| date::show(who.time, who.zone, &self.date);
@@ -245,11 +260,19 @@ impl Pretty {
     }
 
     // Writes what a mark stands for and returns the mark's length, 0 if it is none.
-    fn mark(&self, repo: &Repo, commit: &Commit, names: &Names, mark: &str, out: &mut Vec<u8>) -> Result<usize> {
+    fn mark(
+        &self,
+        repo: &Repo,
+        commit: &Commit,
+        names: &Names,
+        mark: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<usize> {
         let mut chars = mark.chars();
         let (Some(first), second) = (chars.next(), chars.next()) else { return Ok(0) };
         let short = |id: &Id| repo.short_of(id, self.abbrev);
-        let list = |ids: &[Id], show: &dyn Fn(&Id) -> String| ids.iter().map(show).collect::<Vec<_>>().join(" ");
+        let list =
+            |ids: &[Id], show: &dyn Fn(&Id) -> String| ids.iter().map(show).collect::<Vec<_>>().join(" ");
         match first {
             'H' => out.extend_from_slice(commit.id.hex().as_bytes()),
             'h' => out.extend_from_slice(short(&commit.id).as_bytes()),
@@ -279,16 +302,22 @@ impl Pretty {
                 }
             }
             'B' => {
-                out.extend_from_slice(commit.message.trim_start_with(|c| c == '\n').trim_end_with(|c| c == '\n'));
+                out.extend_from_slice(
+                    commit.message.trim_start_with(|c| c == '\n').trim_end_with(|c| c == '\n'),
+                );
                 out.push(b'\n');
             }
             'n' => out.push(b'\n'),
             '%' => out.push(b'%'),
-            'd' => out.extend_from_slice(names.of(&commit.id).map_or(String::new(), |names| format!(" ({names})")).as_bytes()),
+            'd' => out.extend_from_slice(
+                names.of(&commit.id).map_or(String::new(), |names| format!(" ({names})")).as_bytes(),
+            ),
             'D' => out.extend_from_slice(names.of(&commit.id).unwrap_or_default().as_bytes()),
             'e' | 'N' => {}
             'x' => {
-                let Some(byte) = mark.get(1..3).and_then(|hex| u8::from_str_radix(hex, 16).ok()) else { return Ok(0) };
+                let Some(byte) = mark.get(1..3).and_then(|hex| u8::from_str_radix(hex, 16).ok()) else {
+                    return Ok(0);
+                };
                 out.push(byte);
                 return Ok(3);
             }
@@ -298,7 +327,11 @@ impl Pretty {
                         return Ok(1 + word.len());
                     }
                 }
-                return Ok(if mark[1..].starts_with('(') { mark.find(')').map_or(0, |end| end + 1) } else { 0 });
+                return Ok(if mark[1..].starts_with('(') {
+                    mark.find(')').map_or(0, |end| end + 1)
+                } else {
+                    0
+                });
             }
             'a' | 'c' => {
                 let who = if first == 'a' { &commit.author } else { &commit.committer };

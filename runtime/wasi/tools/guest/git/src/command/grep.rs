@@ -39,7 +39,8 @@ struct Options {
 pub fn grep(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let repo = &repo?;
     let mut options = Options { most: usize::MAX, ..Options::default() };
-    let (mut form, mut fold, mut word, mut cached, mut untracked, mut and) = (Form::Basic, false, false, false, false, false);
+    let (mut form, mut fold, mut word, mut cached, mut untracked, mut and) =
+        (Form::Basic, false, false, false, false, false);
     if repo.config.is("grep.extendedregexp", false) {
         form = Form::Extended;
     }
@@ -85,9 +86,24 @@ pub fn grep(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32
             "--full-name" => options.full = true,
             "--cached" => cached = true,
             "--untracked" | "--no-index" => untracked = true,
-            "-I" | "-r" | "--recursive" | "--no-recursive" | "--color" | "--no-color" | "--exclude-standard" | "--no-exclude-standard"
-            | "--threads" | "--max-depth" | "--recurse-submodules" | "--textconv" | "--no-textconv" => {}
-            option if option.len() > 2 && matches!(option.as_bytes()[1], b'A' | b'B' | b'C' | b'm' | b'e') && !option.starts_with("--") => {
+            "-I"
+            | "-r"
+            | "--recursive"
+            | "--no-recursive"
+            | "--color"
+            | "--no-color"
+            | "--exclude-standard"
+            | "--no-exclude-standard"
+            | "--threads"
+            | "--max-depth"
+            | "--recurse-submodules"
+            | "--textconv"
+            | "--no-textconv" => {}
+            option
+                if option.len() > 2
+                    && matches!(option.as_bytes()[1], b'A' | b'B' | b'C' | b'm' | b'e')
+                    && !option.starts_with("--") =>
+            {
                 let value = &option[2..];
                 match option.as_bytes()[1] {
                     b'A' => options.after = count(value)?,
@@ -104,7 +120,9 @@ pub fn grep(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32
                 options.after = count(&option[1..])?;
                 options.before = options.after;
             }
-            option => return Err(unknown(option, "grep [<options>] [-e] <pattern> [<rev>...] [[--] <path>...]")),
+            option => {
+                return Err(unknown(option, "grep [<options>] [-e] <pattern> [<rev>...] [[--] <path>...]"));
+            }
         }
     }
     let mut plain = args.plain.clone();
@@ -119,14 +137,22 @@ pub fn grep(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32
     if patterns.iter().any(|pattern| pattern.contains('\n')) {
         patterns = patterns.iter().flat_map(|pattern| pattern.split('\n')).map(str::to_owned).collect();
     }
-    let regexes: Vec<Regex> = patterns.iter().map(|text| pattern::compile(text, form, fold, word)).collect::<Result<_>>()?;
+    let regexes: Vec<Regex> =
+        patterns.iter().map(|text| pattern::compile(text, form, fold, word)).collect::<Result<_>>()?;
     let (revs, paths) = repo.sort_args(&plain, dashes)?;
     let specs = Pathspec::new(repo, &paths)?;
     let mut search = Search { repo, options: &options, regexes: &regexes, and, found: false, first: true };
     let below = |path: &[u8]| !paths.is_empty() || path.starts_with(&repo.prefix);
     if revs.from.is_empty() {
         let index = repo.index()?;
-        let mut files: Vec<Vec<u8>> = index.entries.iter().filter(|entry| entry.mode & 0o170000 == 0o100000 || entry.mode == crate::worktree::LINK && cached).map(|entry| entry.path.clone()).collect();
+        let mut files: Vec<Vec<u8>> = index
+            .entries
+            .iter()
+            .filter(|entry| {
+                entry.mode & 0o170000 == 0o100000 || entry.mode == crate::worktree::LINK && cached
+            })
+            .map(|entry| entry.path.clone())
+            .collect();
         files.dedup();
         if untracked {
             files.extend(repo.untracked(&index, &specs, Untracked::All, false)?);
@@ -156,10 +182,16 @@ pub fn grep(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32
             search.file(rev.as_bytes(), &repo.odb.blob(id)?, out)?;
             continue;
         }
-        let tree = repo.peel(*id, Kind::Tree)?.ok_or_else(|| fatal(format!("unable to grep from object {rev}")))?;
+        let tree =
+            repo.peel(*id, Kind::Tree)?.ok_or_else(|| fatal(format!("unable to grep from object {rev}")))?;
         for (path, (mode, id)) in repo.tree_files(Some(tree))? {
             if mode & 0o170000 == 0o100000 && specs.has(&path) && below(&path) {
-                let name = [rev.as_bytes(), if rev.contains(':') { b"/" } else { b":" }, &quote(repo, &repo.shown(&path))].concat();
+                let name = [
+                    rev.as_bytes(),
+                    if rev.contains(':') { b"/" } else { b":" },
+                    &quote(repo, &repo.shown(&path)),
+                ]
+                .concat();
                 search.file(&name, &repo.odb.blob(&id)?, out)?;
             }
         }
@@ -178,7 +210,11 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn hit(&self, line: &[u8]) -> bool {
-        let hit = if self.and { self.regexes.iter().all(|regex| regex.is_match(line)) } else { self.regexes.iter().any(|regex| regex.is_match(line)) };
+        let hit = if self.and {
+            self.regexes.iter().all(|regex| regex.is_match(line))
+        } else {
+            self.regexes.iter().any(|regex| regex.is_match(line))
+        };
         hit != self.options.invert
     }
 
@@ -266,7 +302,10 @@ impl Search<'_> {
             if context && number > 0 && start > next {
                 out.line("--");
             }
-            if options.function && let Some(head) = (next..start.min(at)).rev().find(|line| text::plain_heading(lines[*line]).is_some()) {
+            if options.function
+                && let Some(head) =
+                    (next..start.min(at)).rev().find(|line| text::plain_heading(lines[*line]).is_some())
+            {
                 put(out, head, b'=', None, lines[head]);
             }
             for line in start..at {
@@ -279,11 +318,18 @@ impl Search<'_> {
                     }
                 }
             } else {
-                let column = self.regexes.iter().filter_map(|regex| regex.find(lines[at])).map(|found| found.start() + 1).min();
+                let column = self
+                    .regexes
+                    .iter()
+                    .filter_map(|regex| regex.find(lines[at]))
+                    .map(|found| found.start() + 1)
+                    .min();
                 put(out, at, b':', column, lines[at]);
             }
             next = at + 1;
-            let end = (at + 1 + options.after).min(lines.len()).min(hits.get(number + 1).copied().unwrap_or(usize::MAX));
+            let end = (at + 1 + options.after)
+                .min(lines.len())
+                .min(hits.get(number + 1).copied().unwrap_or(usize::MAX));
             for line in at + 1..end {
                 put(out, line, b'-', None, lines[line]);
                 next = line + 1;

@@ -44,7 +44,10 @@ pub fn cat_file(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     }
     let wanted = if mode.is_empty() && words.len() == 2 { Some(words.remove(0)) } else { None };
     let Some(name) = words.first() else {
-        return Err(die(129, "usage: git cat-file <type> <object>\n   or: git cat-file (-e | -p | -t | -s) <object>"));
+        return Err(die(
+            129,
+            "usage: git cat-file <type> <object>\n   or: git cat-file (-e | -p | -t | -s) <object>",
+        ));
     };
     let id = repo.try_rev(name)?.ok_or_else(|| fatal(format!("Not a valid object name {name}")))?;
     let Some((kind, data)) = repo.odb.find(&id) else {
@@ -68,7 +71,8 @@ pub fn cat_file(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         "-p" => out.bytes.extend_from_slice(&data),
         _ => match wanted.as_deref().map(|kind| Kind::parse(kind.as_bytes())) {
             Some(Some(wanted)) => {
-                let id = repo.peel(id, wanted)?.ok_or_else(|| fatal(format!("git cat-file {name}: bad file")))?;
+                let id =
+                    repo.peel(id, wanted)?.ok_or_else(|| fatal(format!("git cat-file {name}: bad file")))?;
                 out.bytes.extend_from_slice(&repo.odb.read(&id)?.1);
             }
             _ => return Err(fatal(format!("invalid object type \"{}\"", wanted.unwrap_or_default()))),
@@ -87,7 +91,8 @@ pub fn hash_object(repo: Option<&Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Re
             "--stdin" => stdin = true,
             "-t" => {
                 let name = args.value(&option)?;
-                kind = Kind::parse(name.as_bytes()).ok_or_else(|| fatal(format!("invalid object type \"{name}\"")))?;
+                kind = Kind::parse(name.as_bytes())
+                    .ok_or_else(|| fatal(format!("invalid object type \"{name}\"")))?;
             }
             "--no-filters" | "--literally" => {}
             option if option.starts_with("--path") => {}
@@ -108,8 +113,9 @@ pub fn hash_object(repo: Option<&Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Re
         put(&data)?;
     }
     for path in &args.plain {
-        let data = std::fs::read(guest_host::path_of(path))
-            .map_err(|error| fatal(format!("could not open '{}' for reading: {}", path.to_str_lossy(), reason(&error))))?;
+        let data = std::fs::read(guest_host::path_of(path)).map_err(|error| {
+            fatal(format!("could not open '{}' for reading: {}", path.to_str_lossy(), reason(&error)))
+        })?;
         put(&data)?;
     }
     Ok(0)
@@ -121,7 +127,8 @@ pub fn rev_parse(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Resul
         return repo.map(|_| 0);
     }
     let repo = &repo?;
-    let (mut abbrev_ref, mut short_ids, mut verify, mut quiet, mut symbolic) = (false, None, false, false, false);
+    let (mut abbrev_ref, mut short_ids, mut verify, mut quiet, mut symbolic) =
+        (false, None, false, false, false);
     let mut iter = args.into_iter();
     let mut revs = true;
     while let Some(arg) = iter.next() {
@@ -130,19 +137,32 @@ pub fn rev_parse(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Resul
         match text.as_str() {
             "--show-toplevel" => out.line(guest_host::bytes_of(repo.work()?.as_os_str())),
             "--git-dir" => {
-                let plain = repo.prefix.is_empty() && repo.work.as_ref().is_some_and(|work| repo.dir == work.join(".git"));
+                let plain = repo.prefix.is_empty()
+                    && repo.work.as_ref().is_some_and(|work| repo.dir == work.join(".git"));
                 if plain { out.line(".git") } else { out.line(guest_host::bytes_of(repo.dir.as_os_str())) }
             }
             "--absolute-git-dir" => out.line(guest_host::bytes_of(repo.dir.as_os_str())),
             "--git-common-dir" => {
-                if repo.common == repo.dir && repo.prefix.is_empty() { out.line(".git") } else { out.line(guest_host::bytes_of(repo.common.as_os_str())) }
+                if repo.common == repo.dir && repo.prefix.is_empty() {
+                    out.line(".git")
+                } else {
+                    out.line(guest_host::bytes_of(repo.common.as_os_str()))
+                }
             }
             "--show-prefix" => out.line(&repo.prefix),
             "--show-cdup" => out.line("../".repeat(repo.prefix.iter().filter(|byte| **byte == b'/').count())),
-            "--is-inside-work-tree" => out.line(if repo.work.as_ref().is_some_and(|work| here.starts_with(work)) { "true" } else { "false" }),
+            "--is-inside-work-tree" => {
+                out.line(if repo.work.as_ref().is_some_and(|work| here.starts_with(work)) {
+                    "true"
+                } else {
+                    "false"
+                })
+            }
             "--is-inside-git-dir" => out.line(if here.starts_with(&repo.dir) { "true" } else { "false" }),
             "--is-bare-repository" => out.line(if repo.work.is_none() { "true" } else { "false" }),
-            "--is-shallow-repository" => out.line(if repo.common.join("shallow").exists() { "true" } else { "false" }),
+            "--is-shallow-repository" => {
+                out.line(if repo.common.join("shallow").exists() { "true" } else { "false" })
+            }
             "--show-object-format" => out.line("sha1"),
             "--git-path" => {
                 let name = iter.next().unwrap_or_default();
@@ -176,9 +196,16 @@ pub fn rev_parse(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Resul
                         ("HEAD" | "@", Head::Branch(name)) => Some(name),
                         ("HEAD" | "@", Head::Detached(_)) => Some("HEAD".into()),
                         (text, _) if text.ends_with("@{u}") || text.ends_with("@{upstream}") => {
-                            let branch = text.split("@{").next().filter(|name| !name.is_empty()).map(str::to_owned).or_else(|| repo.branch());
+                            let branch = text
+                                .split("@{")
+                                .next()
+                                .filter(|name| !name.is_empty())
+                                .map(str::to_owned)
+                                .or_else(|| repo.branch());
                             let branch = branch.unwrap_or_default();
-                            Some(repo.upstream_name(&branch).ok_or_else(|| fatal(format!("no upstream configured for branch '{branch}'")))?)
+                            Some(repo.upstream_name(&branch).ok_or_else(|| {
+                                fatal(format!("no upstream configured for branch '{branch}'"))
+                            })?)
                         }
                         (text, _) => repo.named(text).map(|(full, _)| full),
                     };
@@ -218,8 +245,20 @@ pub fn rev_parse(repo: Result<Repo>, args: Vec<Vec<u8>>, out: &mut Out) -> Resul
 /// `git ls-files`
 pub fn ls_files(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "cdmosuzvit"));
-    let (mut cached, mut deleted, mut modified, mut others, mut staged, mut unmerged, mut zero, mut ignored, mut exclude, mut full, mut fail, mut dirs) =
-        (false, false, false, false, false, false, false, false, false, false, false, false);
+    let (
+        mut cached,
+        mut deleted,
+        mut modified,
+        mut others,
+        mut staged,
+        mut unmerged,
+        mut zero,
+        mut ignored,
+        mut exclude,
+        mut full,
+        mut fail,
+        mut dirs,
+    ) = (false, false, false, false, false, false, false, false, false, false, false, false);
     let mut tagged = false;
     while let Some(option) = args.option() {
         match option.split('=').next().unwrap_or_default() {
@@ -250,7 +289,9 @@ pub fn ls_files(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         let shown = if full { path.to_vec() } else { repo.shown(path) };
         if zero { shown } else { quote(repo, &shown) }
     };
-    let below = |path: &[u8]| !args.plain.is_empty() || full && repo.prefix.is_empty() || path.starts_with(&repo.prefix);
+    let below = |path: &[u8]| {
+        !args.plain.is_empty() || full && repo.prefix.is_empty() || path.starts_with(&repo.prefix)
+    };
     if !(cached || deleted || modified || others || unmerged) {
         cached = true;
     }
@@ -304,7 +345,15 @@ pub fn ls_files(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         }
     }
     if fail && let Some(typed) = specs.unmatched(matched.into_iter()) {
-        return Err(die(1, [b"error: pathspec '", typed, b"' did not match any file(s) known to git\nDid you forget to 'git add'?"].concat()));
+        return Err(die(
+            1,
+            [
+                b"error: pathspec '",
+                typed,
+                b"' did not match any file(s) known to git\nDid you forget to 'git add'?",
+            ]
+            .concat(),
+        ));
     }
     Ok(0)
 }
@@ -312,7 +361,8 @@ pub fn ls_files(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
 /// `git ls-tree`
 pub fn ls_tree(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "rtdlz"));
-    let (mut recursive, mut trees, mut only, mut long, mut zero, mut names, mut full) = (false, false, false, false, false, false, false);
+    let (mut recursive, mut trees, mut only, mut long, mut zero, mut names, mut full) =
+        (false, false, false, false, false, false, false);
     while let Some(option) = args.option() {
         match option.as_str() {
             "-r" => recursive = true,
@@ -327,8 +377,11 @@ pub fn ls_tree(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         }
     }
     let mut words = args.plain.iter();
-    let name = words.next().ok_or_else(|| die(129, "usage: git ls-tree [<options>] <tree-ish> [<path>...]"))?;
-    let tree = repo.rev(&name.to_str_lossy()).map_err(|_| fatal([b"Not a valid object name ", name.as_slice()].concat()))?;
+    let name =
+        words.next().ok_or_else(|| die(129, "usage: git ls-tree [<options>] <tree-ish> [<path>...]"))?;
+    let tree = repo
+        .rev(&name.to_str_lossy())
+        .map_err(|_| fatal([b"Not a valid object name ", name.as_slice()].concat()))?;
     let tree = repo.peel(tree, Kind::Tree)?.ok_or_else(|| fatal("not a tree object"))?;
     let mut wanted: Vec<Vec<u8>> = Vec::new();
     for word in words {
@@ -357,13 +410,22 @@ pub fn ls_tree(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             for entry in self.repo.odb.tree(&tree)?.iter() {
                 let path = [base, &entry.name].concat();
                 let as_dir = [path.as_slice(), b"/"].concat();
-                let exact = self.wanted.is_empty() || self.wanted.iter().any(|want| want.is_empty() || *want == path || path.starts_with(&[want.trim_end_with(|c| c == '/'), b"/"].concat()));
+                let exact = self.wanted.is_empty()
+                    || self.wanted.iter().any(|want| {
+                        want.is_empty()
+                            || *want == path
+                            || path.starts_with(&[want.trim_end_with(|c| c == '/'), b"/"].concat())
+                    });
                 let leads = self.wanted.iter().any(|want| want.starts_with(&as_dir) && *want != path);
                 if !exact && !(leads && entry.is_tree()) {
                     continue;
                 }
-                let descend = entry.is_tree() && (leads || self.recursive) && !(exact && !self.recursive && !leads);
-                let show = exact && (!entry.is_tree() && !self.only || entry.is_tree() && (!self.recursive || self.trees || self.only)) && !(leads && !self.wanted.contains(&path));
+                let descend =
+                    entry.is_tree() && (leads || self.recursive) && !(exact && !self.recursive && !leads);
+                let show = exact
+                    && (!entry.is_tree() && !self.only
+                        || entry.is_tree() && (!self.recursive || self.trees || self.only))
+                    && !(leads && !self.wanted.contains(&path));
                 if show {
                     self.show(entry, &path, out)?;
                 }
@@ -383,7 +445,11 @@ pub fn ls_tree(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             if !self.names {
                 out.bytes.extend_from_slice(format!("{:06o} {what} {}", entry.mode, entry.id).as_bytes());
                 if self.long {
-                    let size = if what == "blob" { self.repo.odb.blob(&entry.id)?.len().to_string() } else { "-".into() };
+                    let size = if what == "blob" {
+                        self.repo.odb.blob(&entry.id)?.len().to_string()
+                    } else {
+                        "-".into()
+                    };
                     out.bytes.extend_from_slice(format!(" {size:>7}").as_bytes());
                 }
                 out.bytes.push(b'\t');
@@ -394,7 +460,8 @@ pub fn ls_tree(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             out.pass()
         }
     }
-    let list = List { repo, wanted, recursive, trees, only, long, names, full, end: if zero { 0 } else { b'\n' } };
+    let list =
+        List { repo, wanted, recursive, trees, only, long, names, full, end: if zero { 0 } else { b'\n' } };
     list.below(tree, b"", out)?;
     Ok(0)
 }
@@ -465,7 +532,8 @@ pub fn merge_base(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32>
     let [a, b, ..] = words.as_slice() else {
         return Err(die(129, "usage: git merge-base [-a | --all] <commit> <commit>..."));
     };
-    let valid = |name: &String| repo.rev_commit(name).map_err(|_| fatal(format!("Not a valid object name {name}")));
+    let valid =
+        |name: &String| repo.rev_commit(name).map_err(|_| fatal(format!("Not a valid object name {name}")));
     let (a, b) = (valid(a)?, valid(b)?);
     let bases = repo.merge_base(a, b)?;
     if ancestor {
@@ -480,7 +548,8 @@ pub fn merge_base(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32>
 /// `git describe`
 pub fn describe(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(args);
-    let (mut light, mut always, mut long, mut exact, mut dirty, mut length) = (false, false, false, false, None, None);
+    let (mut light, mut always, mut long, mut exact, mut dirty, mut length) =
+        (false, false, false, false, None, None);
     while let Some(option) = args.option() {
         match option.split('=').next().unwrap_or_default() {
             "--tags" | "--all" => light = true,
@@ -531,7 +600,9 @@ pub fn describe(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         None if exact => return Err(fatal(format!("no tag exactly matches '{target}'"))),
         None if tags.is_empty() && light => return Err(fatal("No names found, cannot describe anything.")),
         None if tags.is_empty() && !repo.refs("refs/tags/").is_empty() => {
-            return Err(fatal(format!("No annotated tags can describe '{target}'.\nHowever, there were unannotated tags: try --tags.")));
+            return Err(fatal(format!(
+                "No annotated tags can describe '{target}'.\nHowever, there were unannotated tags: try --tags."
+            )));
         }
         None => return Err(fatal("No names found, cannot describe anything.")),
     };
@@ -567,7 +638,12 @@ pub fn notes(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         match option.as_str() {
             "-m" => messages.push(args.value(&option)?),
             "-f" | "--force" => force = true,
-            option => return Err(unknown(option, "notes [list [<object>]] | add [-f] -m <msg> [<object>] | show [<object>] | remove [<object>]")),
+            option => {
+                return Err(unknown(
+                    option,
+                    "notes [list [<object>]] | add [-f] -m <msg> [<object>] | show [<object>] | remove [<object>]",
+                ));
+            }
         }
     }
     let words = args.words();
@@ -590,7 +666,12 @@ pub fn notes(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         }
         "add" | "append" => {
             if key.is_some() && !force && what == "add" {
-                return Err(die(1, format!("error: Cannot add notes. Found existing notes for object {target}. Use '-f' to overwrite existing notes")));
+                return Err(die(
+                    1,
+                    format!(
+                        "error: Cannot add notes. Found existing notes for object {target}. Use '-f' to overwrite existing notes"
+                    ),
+                ));
             }
             let mut text = super::commit::clean(messages.join("\n\n").as_bytes(), false);
             if let (Some(key), "append") = (&key, what) {

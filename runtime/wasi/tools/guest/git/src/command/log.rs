@@ -86,21 +86,26 @@ fn ask(repo: &Repo, args: Vec<Vec<u8>>, usage: &str, known: &[&str]) -> Result<A
     };
     let mut args = Args::new(args);
     let number = |text: &str| text.parse::<i64>().map_err(|_| fatal(format!("'{text}': not an integer")));
-    let when = |text: &str| date::read(text).map(|(time, _)| time).ok_or_else(|| fatal(format!("invalid date: {text}")));
+    let when = |text: &str| {
+        date::read(text).map(|(time, _)| time).ok_or_else(|| fatal(format!("invalid date: {text}")))
+    };
     while let Some(option) = args.option() {
         if known.contains(&option.as_str()) {
             extra.push(option);
             continue;
         }
         if option.starts_with("-G") {
-            patterns.lines = Some(if option.len() > 2 { option[2..].to_owned() } else { args.next().unwrap_or_default() });
+            patterns.lines =
+                Some(if option.len() > 2 { option[2..].to_owned() } else { args.next().unwrap_or_default() });
             continue;
         }
         if pretty.option(&option, repo)? || style.option(&option, &mut || args.next())? {
             continue;
         }
         match option.split('=').next().unwrap_or_default() {
-            "-n" | "--max-count" => choice.most = number(&args.value(&option)?)?.try_into().unwrap_or(usize::MAX),
+            "-n" | "--max-count" => {
+                choice.most = number(&args.value(&option)?)?.try_into().unwrap_or(usize::MAX)
+            }
             "--skip" => choice.skip = number(&args.value(&option)?)?.try_into().unwrap_or(0),
             "--grep" => patterns.grep.push(args.value(&option)?),
             "--author" => patterns.author = Some(args.value(&option)?),
@@ -126,14 +131,37 @@ fn ask(repo: &Repo, args: Vec<Vec<u8>>, usage: &str, known: &[&str]) -> Result<A
             "--full-history" => choice.full = true,
             "-g" | "--walk-reflogs" => choice.reflog = true,
             "-m" | "--diff-merges" => choice.merge_diffs = true,
-            "-c" | "--cc" | "--date-order" | "--topo-order" | "--author-date-order" | "--no-notes" | "--notes" | "--sparse"
-            | "--simplify-merges" | "--dense" | "--no-mailmap" | "--mailmap" | "--use-mailmap" | "--no-expand-tabs"
-            | "--show-signature" | "--clear-decorations" | "--no-graph" | "--source" | "--pickaxe-regex" | "-t" | "-r" | "--root"
-            | "--boundary" | "--left-right" | "--ignore-missing" => {}
+            "-c"
+            | "--cc"
+            | "--date-order"
+            | "--topo-order"
+            | "--author-date-order"
+            | "--no-notes"
+            | "--notes"
+            | "--sparse"
+            | "--simplify-merges"
+            | "--dense"
+            | "--no-mailmap"
+            | "--mailmap"
+            | "--use-mailmap"
+            | "--no-expand-tabs"
+            | "--show-signature"
+            | "--clear-decorations"
+            | "--no-graph"
+            | "--source"
+            | "--pickaxe-regex"
+            | "-t"
+            | "-r"
+            | "--root"
+            | "--boundary"
+            | "--left-right"
+            | "--ignore-missing" => {}
             _ if option.len() > 1 && option[1..].bytes().all(|byte| byte.is_ascii_digit()) => {
                 choice.most = number(&option[1..])?.try_into().unwrap_or(usize::MAX);
             }
-            _ if option.starts_with("-n") => choice.most = number(&option[2..])?.try_into().unwrap_or(usize::MAX),
+            _ if option.starts_with("-n") => {
+                choice.most = number(&option[2..])?.try_into().unwrap_or(usize::MAX)
+            }
             _ if option.starts_with("--") => return Err(fatal(format!("unrecognized argument: {option}"))),
             _ => return Err(fatal(format!("unrecognized argument: {option}"))),
         }
@@ -144,7 +172,11 @@ fn ask(repo: &Repo, args: Vec<Vec<u8>>, usage: &str, known: &[&str]) -> Result<A
     choice.grep = patterns.grep.iter().map(compile).collect::<Result<_>>()?;
     choice.author = patterns.author.as_ref().map(compile).transpose()?;
     choice.committer = patterns.committer.as_ref().map(compile).transpose()?;
-    choice.pickaxe = patterns.lines.as_ref().map(|text| pattern::compile(text, PatternForm::Extended, patterns.fold, false)).transpose()?;
+    choice.pickaxe = patterns
+        .lines
+        .as_ref()
+        .map(|text| pattern::compile(text, PatternForm::Extended, patterns.fold, false))
+        .transpose()?;
     let (revs, paths) = repo.sort_args(&args.plain, args.dashes)?;
     let specs = Pathspec::new(repo, &paths)?;
     Ok(Asked { choice, style, pretty, revs, specs, paths, extra })
@@ -174,8 +206,14 @@ impl<'a> History<'a> {
                 }
             }
         }
-        let mut history =
-            History { repo, specs: &asked.specs, choice: &asked.choice, queue: Vec::new(), seen: HashSet::new(), hidden };
+        let mut history = History {
+            repo,
+            specs: &asked.specs,
+            choice: &asked.choice,
+            queue: Vec::new(),
+            seen: HashSet::new(),
+            hidden,
+        };
         for id in from {
             history.push(*id)?;
         }
@@ -202,8 +240,11 @@ impl<'a> History<'a> {
             if self.choice.since.is_some_and(|since| commit.committer.time < since) {
                 continue;
             }
-            let parents: Vec<Id> =
-                if self.choice.first_parent { commit.parents.first().copied().into_iter().collect() } else { commit.parents.clone() };
+            let parents: Vec<Id> = if self.choice.first_parent {
+                commit.parents.first().copied().into_iter().collect()
+            } else {
+                commit.parents.clone()
+            };
             if self.specs.is_empty() || self.choice.follow {
                 for parent in &parents {
                     self.push(*parent)?;
@@ -279,7 +320,10 @@ fn starts(repo: &Repo, asked: &Asked) -> Result<Vec<Id>> {
         }
         from.extend(repo.head_id());
     }
-    if from.is_empty() && asked.choice.all.is_empty() && asked.revs.not.is_empty() | asked.revs.from.is_empty() {
+    if from.is_empty()
+        && asked.choice.all.is_empty()
+        && asked.revs.not.is_empty() | asked.revs.from.is_empty()
+    {
         if let Some(head) = repo.head_id() {
             from.push(head);
         }
@@ -370,7 +414,8 @@ fn finish(pretty: &Pretty, none: bool, out: &mut Out) {
 }
 
 fn names(repo: &Repo, pretty: &Pretty) -> Result<Names> {
-    let wanted = pretty.decorate || matches!(&pretty.form, Form::User(text, _) if text.contains("%d") || text.contains("%D"));
+    let wanted = pretty.decorate
+        || matches!(&pretty.form, Form::User(text, _) if text.contains("%d") || text.contains("%D"));
     if wanted { Names::new(repo) } else { Ok(Names::default()) }
 }
 
@@ -402,9 +447,18 @@ fn follow(repo: &Repo, commit: &Commit, path: &[u8]) -> Result<Option<Vec<u8>>> 
     match (now, before) {
         (now, before) if now == before => Ok(None),
         (Some(_), None) => {
-            let changes = rename::find(repo, repo.diff_trees(parent, Some(commit.tree), &Pathspec::default())?, rename::MOST / 2, false)?;
+            let changes = rename::find(
+                repo,
+                repo.diff_trees(parent, Some(commit.tree), &Pathspec::default())?,
+                rename::MOST / 2,
+                false,
+            )?;
             let found = changes.iter().find(|change| change.path() == path && change.score.is_some());
-            Ok(Some(found.and_then(|change| change.old.as_ref()).map_or_else(|| path.to_vec(), |side| side.path.clone())))
+            Ok(Some(
+                found
+                    .and_then(|change| change.old.as_ref())
+                    .map_or_else(|| path.to_vec(), |side| side.path.clone()),
+            ))
         }
         _ => Ok(Some(path.to_vec())),
     }
@@ -412,7 +466,8 @@ fn follow(repo: &Repo, commit: &Commit, path: &[u8]) -> Result<Option<Vec<u8>>> 
 
 // The changes of a commit as they are shown; `None` if the commit is left out for lack of them.
 fn body(repo: &Repo, asked: &Asked, commit: &Commit, specs: &Pathspec) -> Result<Option<Vec<u8>>> {
-    let searched = asked.choice.pickaxe.is_some() || asked.style.pickaxe.is_some() || asked.style.filter.is_some();
+    let searched =
+        asked.choice.pickaxe.is_some() || asked.style.pickaxe.is_some() || asked.style.filter.is_some();
     let shown = !asked.style.unset && !asked.style.none;
     if !searched && !shown {
         return Ok(Some(Vec::new()));
@@ -431,9 +486,17 @@ fn body(repo: &Repo, asked: &Asked, commit: &Commit, specs: &Pathspec) -> Result
         let mut kept = Vec::new();
         for change in changes {
             let mut text = Vec::new();
-            Style { patch: true, text: true, lines: crate::text::Lines { context: 0, ..asked.style.lines.clone() }, ..asked.style.clone() }
-                .write_patch(repo, &change, &mut text)?;
-            let changed = |line: &&[u8]| (line.starts_with(b"+") && !line.starts_with(b"+++ ")) || (line.starts_with(b"-") && !line.starts_with(b"--- "));
+            Style {
+                patch: true,
+                text: true,
+                lines: crate::text::Lines { context: 0, ..asked.style.lines.clone() },
+                ..asked.style.clone()
+            }
+            .write_patch(repo, &change, &mut text)?;
+            let changed = |line: &&[u8]| {
+                (line.starts_with(b"+") && !line.starts_with(b"+++ "))
+                    || (line.starts_with(b"-") && !line.starts_with(b"--- "))
+            };
             if text.lines().filter(changed).any(|line| regex.is_match(&line[1..])) {
                 kept.push(change);
             }
@@ -450,7 +513,15 @@ fn body(repo: &Repo, asked: &Asked, commit: &Commit, specs: &Pathspec) -> Result
     Ok(Some(out))
 }
 
-fn entry(repo: &Repo, asked: &Asked, commit: &Commit, names: &Names, body: &[u8], first: bool, out: &mut Vec<u8>) -> Result<()> {
+fn entry(
+    repo: &Repo,
+    asked: &Asked,
+    commit: &Commit,
+    names: &Names,
+    body: &[u8],
+    first: bool,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let pretty = &asked.pretty;
     if !first && pretty.parted() {
         out.push(b'\n');
@@ -476,7 +547,13 @@ fn entry(repo: &Repo, asked: &Asked, commit: &Commit, names: &Names, body: &[u8]
 }
 
 // A history without merges is one line of stars; with merges, side lines are drawn.
-fn graph(repo: &Repo, asked: &Asked, names: &Names, kept: Vec<(Commit, Vec<u8>)>, out: &mut Out) -> Result<i32> {
+fn graph(
+    repo: &Repo,
+    asked: &Asked,
+    names: &Names,
+    kept: Vec<(Commit, Vec<u8>)>,
+    out: &mut Out,
+) -> Result<i32> {
     let mut columns: Vec<Id> = Vec::new();
     let last = kept.len();
     for (at, (commit, body)) in kept.iter().enumerate() {
@@ -506,7 +583,11 @@ fn graph(repo: &Repo, asked: &Asked, names: &Names, kept: Vec<(Commit, Vec<u8>)>
                 opened += 1;
             }
         }
-        let bars: String = if at + 1 == last { "  ".repeat(columns.len().max(1)) } else { "| ".repeat(columns.len().max(1)) };
+        let bars: String = if at + 1 == last {
+            "  ".repeat(columns.len().max(1))
+        } else {
+            "| ".repeat(columns.len().max(1))
+        };
         for (number, line) in text.lines().enumerate() {
             let head = if number == 0 { &star } else { &bars };
             let whole = [head.as_bytes(), line].concat();
@@ -515,7 +596,14 @@ fn graph(repo: &Repo, asked: &Asked, names: &Names, kept: Vec<(Commit, Vec<u8>)>
         if opened > 0 && at + 1 < last {
             out.line(format!("{}|\\  {}", "| ".repeat(place), "\\ ".repeat(width - place - 1)).trim_end());
         } else if columns.len() < width && at + 1 < last && !columns.is_empty() {
-            out.line(format!("{}|/  {}", "| ".repeat(place.saturating_sub(1)), "/ ".repeat((width - place).saturating_sub(1))).trim_end());
+            out.line(
+                format!(
+                    "{}|/  {}",
+                    "| ".repeat(place.saturating_sub(1)),
+                    "/ ".repeat((width - place).saturating_sub(1))
+                )
+                .trim_end(),
+            );
         }
         if asked.pretty.parted() && at + 1 < last {
             out.line("| ".repeat(columns.len().max(1)));
@@ -533,7 +621,9 @@ pub fn show(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     }
     let names = names(repo, &asked.pretty)?;
     let mut objects: Vec<(String, Id)> = asked.revs.from.clone();
-    if asked.revs.range.is_some() || asked.choice.most != usize::MAX && !objects.is_empty() && !asked.revs.not.is_empty() {
+    if asked.revs.range.is_some()
+        || asked.choice.most != usize::MAX && !objects.is_empty() && !asked.revs.not.is_empty()
+    {
         let from = starts(repo, &asked)?;
         let mut history = History::new(repo, &asked, &from)?;
         objects.clear();
@@ -572,13 +662,20 @@ pub fn show(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
                 }
                 Kind::Commit => {
                     let commit = Commit::parse(id, &data)?;
-                    let body = if commit.parents.len() > 1 && !asked.choice.first_parent && !asked.choice.merge_diffs {
+                    let body = if commit.parents.len() > 1
+                        && !asked.choice.first_parent
+                        && !asked.choice.merge_diffs
+                    {
                         merged(repo, &asked, &commit)?
                     } else {
                         body(repo, &asked, &commit, &asked.specs)?.unwrap_or_default()
                     };
                     entry(repo, &asked, &commit, &names, &body, first, &mut out.bytes)?;
-                    if commit.parents.len() > 1 && body.is_empty() && asked.pretty.parted() && !asked.style.none {
+                    if commit.parents.len() > 1
+                        && body.is_empty()
+                        && asked.pretty.parted()
+                        && !asked.style.none
+                    {
                         out.line("");
                     }
                 }
@@ -599,7 +696,8 @@ fn merged(repo: &Repo, asked: &Asked, commit: &Commit) -> Result<Vec<u8>> {
         return Ok(out);
     }
     let first = repo.odb.commit(&commit.parents[0])?.tree;
-    let changes = asked.style.prepare(repo, repo.diff_trees(Some(first), Some(commit.tree), &asked.specs)?)?;
+    let changes =
+        asked.style.prepare(repo, repo.diff_trees(Some(first), Some(commit.tree), &asked.specs)?)?;
     // As a patch, only files that differ from every parent.
     let mut both = Vec::new();
     for change in &changes {
@@ -612,8 +710,17 @@ fn merged(repo: &Repo, asked: &Asked, commit: &Commit) -> Result<Vec<u8>> {
             both.push(change.clone());
         }
     }
-    Style { patch: false, names: false, name_status: false, raw: false, ..asked.style.clone() }.write(repo, &changes, &mut out)?;
-    Style { patch: false, stat: false, numstat: false, shortstat: false, summary: false, ..asked.style.clone() }.write(repo, &both, &mut out)?;
+    Style { patch: false, names: false, name_status: false, raw: false, ..asked.style.clone() }
+        .write(repo, &changes, &mut out)?;
+    Style {
+        patch: false,
+        stat: false,
+        numstat: false,
+        shortstat: false,
+        summary: false,
+        ..asked.style.clone()
+    }
+    .write(repo, &both, &mut out)?;
     if asked.style.patch {
         for change in &both {
             let blob = |tree: Id| -> Result<Vec<u8>> {
@@ -628,11 +735,24 @@ fn merged(repo: &Repo, asked: &Asked, commit: &Commit) -> Result<Vec<u8>> {
             let name = change.path().to_str_lossy();
             let id = |data: &[u8]| repo.short(&Id::of(Kind::Blob, data));
             let mut hunks = Vec::new();
-            crate::merge::combined(&mut hunks, &crate::text::split(&a), &crate::text::split(&b), &crate::text::split(&result));
+            crate::merge::combined(
+                &mut hunks,
+                &crate::text::split(&a),
+                &crate::text::split(&b),
+                &crate::text::split(&result),
+            );
             if hunks.is_empty() {
                 continue;
             }
-            out.extend_from_slice(format!("diff --cc {name}\nindex {},{}..{}\n--- a/{name}\n+++ b/{name}\n", id(&a), id(&b), id(&result)).as_bytes());
+            out.extend_from_slice(
+                format!(
+                    "diff --cc {name}\nindex {},{}..{}\n--- a/{name}\n+++ b/{name}\n",
+                    id(&a),
+                    id(&b),
+                    id(&result)
+                )
+                .as_bytes(),
+            );
             out.extend_from_slice(&hunks);
         }
     }
@@ -703,15 +823,25 @@ pub fn rev_list(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
 
 /// `git shortlog`
 pub fn shortlog(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
-    let asked = ask(repo, unbundle(args, "sne"), "shortlog", &["-s", "--summary", "--numbered", "-e", "--email", "-n"])?;
+    let asked = ask(
+        repo,
+        unbundle(args, "sne"),
+        "shortlog",
+        &["-s", "--summary", "--numbered", "-e", "--email", "-n"],
+    )?;
     let has = |names: &[&str]| asked.extra.iter().any(|option| names.contains(&option.as_str()));
-    let (summary, numbered, mail) = (has(&["-s", "--summary"]), has(&["-n", "--numbered"]), has(&["-e", "--email"]));
+    let (summary, numbered, mail) =
+        (has(&["-s", "--summary"]), has(&["-n", "--numbered"]), has(&["-e", "--email"]));
     let from = starts(repo, &asked)?;
     let mut history = History::new(repo, &asked, &from)?;
     let mut of: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
     while let Some(commit) = history.next()? {
         if asked.choice.takes(&commit) {
-            let who = if mail { [commit.author.name.as_slice(), b" <", &commit.author.mail, b">"].concat() } else { commit.author.name.clone() };
+            let who = if mail {
+                [commit.author.name.as_slice(), b" <", &commit.author.mail, b">"].concat()
+            } else {
+                commit.author.name.clone()
+            };
             of.entry(who).or_default().push(commit.subject());
         }
     }
@@ -738,7 +868,9 @@ pub fn reflog(repo: &Repo, mut args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32>
     if args.first().is_some_and(|arg| arg == b"show") {
         args.remove(0);
     }
-    if args.first().is_some_and(|arg| ["expire", "delete", "exists"].iter().any(|name| name.as_bytes() == arg.as_slice())) {
+    if args.first().is_some_and(|arg| {
+        ["expire", "delete", "exists"].iter().any(|name| name.as_bytes() == arg.as_slice())
+    }) {
         return Ok(0);
     }
     let mut asked = ask(repo, args, "reflog", &[])?;
@@ -763,7 +895,10 @@ fn show_reflog(repo: &Repo, asked: &Asked, out: &mut Out) -> Result<i32> {
                 out.line([format!("{id} {selector}: ").as_bytes(), &line.why].concat());
             }
             Form::User(text, _) => {
-                let text = text.replace("%gd", &selector).replace("%gD", &selector).replace("%gs", &line.why.to_str_lossy());
+                let text = text
+                    .replace("%gd", &selector)
+                    .replace("%gD", &selector)
+                    .replace("%gs", &line.why.to_str_lossy());
                 out.line(asked.pretty.expand(repo, &commit, &names, &text)?);
             }
             _ => {
@@ -796,7 +931,22 @@ pub fn format_patch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i3
             _ => rest.push(arg),
         }
     }
-    let mut asked = ask(repo, rest, "format-patch", &["--stdout", "-k", "--keep-subject", "-N", "--no-numbered", "--no-signature", "--no-stat", "-s", "--signoff"])?;
+    let mut asked = ask(
+        repo,
+        rest,
+        "format-patch",
+        &[
+            "--stdout",
+            "-k",
+            "--keep-subject",
+            "-N",
+            "--no-numbered",
+            "--no-signature",
+            "--no-stat",
+            "-s",
+            "--signoff",
+        ],
+    )?;
     let has = |name: &str| asked.extra.iter().any(|option| option == name);
     let stdout = has("--stdout");
     let from = starts(repo, &asked)?;
@@ -816,7 +966,8 @@ pub fn format_patch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i3
         }
     }
     commits.reverse();
-    let style = Style { patch: true, stat: true, summary: true, unset: false, stat_width: 72, ..asked.style.clone() };
+    let style =
+        Style { patch: true, stat: true, summary: true, unset: false, stat_width: 72, ..asked.style.clone() };
     let count = commits.len();
     for (number, commit) in commits.iter().enumerate() {
         let mut text = Vec::new();
@@ -826,7 +977,11 @@ pub fn format_patch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i3
             text = text.replacen("[PATCH]", format!("[PATCH {}/{count}]", number + 1), 1);
         }
         text.extend_from_slice(b"---\n");
-        let parent = commit.parents.first().map(|parent| repo.odb.commit(parent).map(|parent| parent.tree)).transpose()?;
+        let parent = commit
+            .parents
+            .first()
+            .map(|parent| repo.odb.commit(parent).map(|parent| parent.tree))
+            .transpose()?;
         let changes = style.prepare(repo, repo.diff_trees(parent, Some(commit.tree), &asked.specs)?)?;
         style.write(repo, &changes, &mut text)?;
         text.extend_from_slice(b"-- \n2.39.5\n\n");
@@ -835,7 +990,11 @@ pub fn format_patch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i3
             out.pass()?;
         } else {
             let name = asked.pretty.expand(repo, commit, &Names::default(), "%f")?;
-            let name = format!("{:04}-{}.patch", number + 1, name.to_str_lossy().chars().take(52).collect::<String>());
+            let name = format!(
+                "{:04}-{}.patch",
+                number + 1,
+                name.to_str_lossy().chars().take(52).collect::<String>()
+            );
             let path = match &dir {
                 Some(dir) => {
                     std::fs::create_dir_all(guest_host::path_of(dir))?;

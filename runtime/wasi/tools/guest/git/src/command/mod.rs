@@ -78,7 +78,19 @@ const TABLE: &[(&str, Run)] = &[
 ];
 
 /// What needs another machine or another program.
-const REFUSED: &[&str] = &["clone", "fetch", "pull", "push", "ls-remote", "send-email", "daemon", "instaweb", "gui", "difftool", "mergetool"];
+const REFUSED: &[&str] = &[
+    "clone",
+    "fetch",
+    "pull",
+    "push",
+    "ls-remote",
+    "send-email",
+    "daemon",
+    "instaweb",
+    "gui",
+    "difftool",
+    "mergetool",
+];
 
 /// Runs one command.
 pub fn run(name: &str, args: Vec<Vec<u8>>, extra: Vec<(String, String)>, out: &mut Out) -> Result<i32> {
@@ -109,7 +121,10 @@ pub fn run(name: &str, args: Vec<Vec<u8>>, extra: Vec<(String, String)>, out: &m
         return run(&repo?, args, out);
     }
     if REFUSED.contains(&name) {
-        return Err(die(128, format!("fatal: git {name} needs the network or another program; this sandbox has neither")));
+        return Err(die(
+            128,
+            format!("fatal: git {name} needs the network or another program; this sandbox has neither"),
+        ));
     }
     if let Ok(repo) = &repo
         && let Some(alias) = repo.config.get(&format!("alias.{name}")).filter(|alias| !alias.starts_with('!'))

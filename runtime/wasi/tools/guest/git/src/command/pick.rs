@@ -22,13 +22,19 @@ fn tree_of(repo: &Repo, id: Id) -> Result<Option<Id>> {
 fn clean_start(repo: &Repo, what: &str) -> Result<()> {
     let index = repo.index()?;
     if !index.unmerged().is_empty() {
-        return Err(die(128, format!("error: {what} is not possible because you have unmerged files.\nhint: Fix them up in the work tree, and then use 'git add/rm <file>'\nhint: as appropriate to mark resolution and make a commit.\nfatal: Exiting because of an unresolved conflict.")));
+        return Err(die(
+            128,
+            format!(
+                "error: {what} is not possible because you have unmerged files.\nhint: Fix them up in the work tree, and then use 'git add/rm <file>'\nhint: as appropriate to mark resolution and make a commit.\nfatal: Exiting because of an unresolved conflict."
+            ),
+        ));
     }
     Ok(())
 }
 
 fn say_conflicts(conflicts: &[Conflict], merged: &[Vec<u8>], out: &mut Out) {
-    let mut lines: Vec<(Vec<u8>, String)> = merged.iter().map(|path| (path.clone(), format!("Auto-merging {}", path.to_str_lossy()))).collect();
+    let mut lines: Vec<(Vec<u8>, String)> =
+        merged.iter().map(|path| (path.clone(), format!("Auto-merging {}", path.to_str_lossy()))).collect();
     lines.extend(conflicts.iter().map(|conflict| (conflict.path.clone(), conflict.words.clone())));
     lines.sort();
     for (_, words) in lines {
@@ -49,7 +55,8 @@ fn diffstat(repo: &Repo, old: Option<Id>, new: Option<Id>, out: &mut Out) -> Res
 /// `git merge`
 pub fn merge(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "qn"));
-    let (mut quiet, mut no_ff, mut only_ff, mut squash, mut no_commit, mut abort, mut message) = (false, false, false, false, false, false, None);
+    let (mut quiet, mut no_ff, mut only_ff, mut squash, mut no_commit, mut abort, mut message) =
+        (false, false, false, false, false, false, None);
     while let Some(option) = args.option() {
         match option.split('=').next().unwrap_or_default() {
             "-q" | "--quiet" => quiet = true,
@@ -58,7 +65,8 @@ pub fn merge(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "--ff-only" => only_ff = true,
             "--squash" => squash = true,
             "--no-commit" => no_commit = true,
-            "--commit" | "--no-edit" | "--edit" | "-n" | "--no-stat" | "--stat" | "--no-verify" | "--no-progress" => {}
+            "--commit" | "--no-edit" | "--edit" | "-n" | "--no-stat" | "--stat" | "--no-verify"
+            | "--no-progress" => {}
             "--abort" => abort = true,
             "--continue" => return commit::commit(repo, vec![b"--no-edit".to_vec()], out),
             "-m" => message = Some(args.value(&option)?),
@@ -83,7 +91,8 @@ pub fn merge(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     clean_start(repo, "Merging")?;
     let words = args.words();
     let [name] = words.as_slice() else { return Err(fatal("one commit is merged at a time here")) };
-    let target = repo.rev_commit(name).map_err(|_| die(1, format!("merge: {name} - not something we can merge")))?;
+    let target =
+        repo.rev_commit(name).map_err(|_| die(1, format!("merge: {name} - not something we can merge")))?;
     let Some(head) = repo.head_id() else {
         move_work(repo, target, false)?;
         repo.set_head(target, "initial pull")?;
@@ -108,13 +117,20 @@ pub fn merge(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         return Ok(0);
     }
     if only_ff {
-        return Err(die(128, "hint: Diverging branches can't be fast-forwarded, you need to either:\nhint:\nhint: \tgit merge --no-ff\nhint:\nhint: or:\nhint:\nhint: \tgit rebase\nhint:\nhint: Disable this message with \"git config advice.diverging false\"\nfatal: Not possible to fast-forward, aborting."));
+        return Err(die(
+            128,
+            "hint: Diverging branches can't be fast-forwarded, you need to either:\nhint:\nhint: \tgit merge --no-ff\nhint:\nhint: or:\nhint:\nhint: \tgit rebase\nhint:\nhint: Disable this message with \"git config advice.diverging false\"\nfatal: Not possible to fast-forward, aborting.",
+        ));
     }
     let Some(base) = bases.first() else { return Err(fatal("refusing to merge unrelated histories")) };
     let (conflicts, merged) = merge::trees(repo, tree_of(repo, *base)?, old, new, ("HEAD", name), "merge")?;
     say_conflicts(&conflicts, &merged, out);
     let what = if repo.find_ref(&format!("refs/heads/{name}")).is_some() { "branch" } else { "commit" };
-    let into = repo.branch().filter(|branch| branch != "main" && branch != "master").map(|branch| format!(" into {branch}")).unwrap_or_default();
+    let into = repo
+        .branch()
+        .filter(|branch| branch != "main" && branch != "master")
+        .map(|branch| format!(" into {branch}"))
+        .unwrap_or_default();
     let message = message.unwrap_or_else(|| format!("Merge {what} '{name}'{into}"));
     if squash {
         out.line("Squash commit -- not updating HEAD");
@@ -127,7 +143,8 @@ pub fn merge(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     if !conflicts.is_empty() || no_commit {
         std::fs::write(repo.dir.join("MERGE_HEAD"), format!("{target}\n"))?;
         std::fs::write(repo.dir.join("MERGE_MODE"), if no_ff { "no-ff" } else { "" })?;
-        let list: String = conflicts.iter().map(|conflict| format!("#\t{}\n", conflict.path.to_str_lossy())).collect();
+        let list: String =
+            conflicts.iter().map(|conflict| format!("#\t{}\n", conflict.path.to_str_lossy())).collect();
         let tail = if list.is_empty() { String::new() } else { format!("\n# Conflicts:\n{list}") };
         std::fs::write(repo.dir.join("MERGE_MSG"), format!("{message}\n{tail}"))?;
         if conflicts.is_empty() {
@@ -138,7 +155,13 @@ pub fn merge(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         return Ok(1);
     }
     let tree = repo.index()?.write_tree(&repo.odb)?;
-    let data = commit::text(tree, &[head, target], &repo.who("AUTHOR")?, &repo.who("COMMITTER")?, &commit::clean(message.as_bytes(), false));
+    let data = commit::text(
+        tree,
+        &[head, target],
+        &repo.who("AUTHOR")?,
+        &repo.who("COMMITTER")?,
+        &commit::clean(message.as_bytes(), false),
+    );
     let id = repo.odb.write(Kind::Commit, &data)?;
     repo.set_head(id, &format!("merge {name}: Merge made by the 'ort' strategy."))?;
     if !quiet {
@@ -178,7 +201,10 @@ fn carry(
     }
     let tree = repo.index()?.write_tree(&repo.odb)?;
     if Some(tree) == ours {
-        return Err(die(1, "The previous cherry-pick is now empty, possibly due to conflict resolution.\nIf you wish to commit it anyway, use:\n\n    git commit --allow-empty\n"));
+        return Err(die(
+            1,
+            "The previous cherry-pick is now empty, possibly due to conflict resolution.\nIf you wish to commit it anyway, use:\n\n    git commit --allow-empty\n",
+        ));
     }
     let committer = repo.who("COMMITTER")?;
     let author = match author {
@@ -194,7 +220,13 @@ fn parent_of(commit: &Commit, mainline: Option<usize>) -> Result<Option<Id>> {
     match (commit.parents.len(), mainline) {
         (0 | 1, _) => Ok(commit.parents.first().copied()),
         (_, Some(number)) => Ok(commit.parents.get(number.saturating_sub(1)).copied()),
-        _ => Err(die(128, format!("error: commit {} is a merge but no -m option was given.\nfatal: cherry-pick failed", commit.id))),
+        _ => Err(die(
+            128,
+            format!(
+                "error: commit {} is a merge but no -m option was given.\nfatal: cherry-pick failed",
+                commit.id
+            ),
+        )),
     }
 }
 
@@ -209,7 +241,14 @@ struct Asked {
 
 fn ask(repo: &Repo, args: Vec<Vec<u8>>, usage: &str) -> Result<Asked> {
     let mut args = Args::new(unbundle(args, "nxe"));
-    let mut asked = Asked { commits: Vec::new(), no_commit: false, mainline: None, trailer: false, abort: false, go_on: false };
+    let mut asked = Asked {
+        commits: Vec::new(),
+        no_commit: false,
+        mainline: None,
+        trailer: false,
+        abort: false,
+        go_on: false,
+    };
     while let Some(option) = args.option() {
         match option.as_str() {
             "-n" | "--no-commit" => asked.no_commit = true,
@@ -248,7 +287,10 @@ fn ask(repo: &Repo, args: Vec<Vec<u8>>, usage: &str) -> Result<Asked> {
     let index = repo.index()?;
     let staged = repo.diff_cached(head, &index, &Pathspec::default())?;
     if !staged.is_empty() && !asked.no_commit {
-        return Err(die(128, "error: your local changes would be overwritten by cherry-pick.\nhint: commit your changes or stash them to proceed.\nfatal: cherry-pick failed"));
+        return Err(die(
+            128,
+            "error: your local changes would be overwritten by cherry-pick.\nhint: commit your changes or stash them to proceed.\nfatal: cherry-pick failed",
+        ));
     }
     Ok(asked)
 }
@@ -283,12 +325,29 @@ pub fn cherry_pick(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32
         }
         let name = format!("{} ({})", repo.short(&commit.id), commit.subject().to_str_lossy());
         let why = format!("cherry-pick: {}", commit.subject().to_str_lossy());
-        match carry(repo, parent, Some(commit.tree), ("HEAD", &name), Some(&commit.author), &message, &why, asked.no_commit, out)? {
+        match carry(
+            repo,
+            parent,
+            Some(commit.tree),
+            ("HEAD", &name),
+            Some(&commit.author),
+            &message,
+            &why,
+            asked.no_commit,
+            out,
+        )? {
             Some(id) if !asked.no_commit => commit::summary(repo, id, &repo.who("COMMITTER")?, true, out)?,
             Some(_) => {}
             None => {
                 std::fs::write(repo.dir.join("CHERRY_PICK_HEAD"), format!("{}\n", commit.id))?;
-                return Err(die(1, format!("error: could not apply {}... {}\nhint: After resolving the conflicts, mark them with\nhint: \"git add/rm <pathspec>\", then run\nhint: \"git cherry-pick --continue\".\nhint: You can instead skip this commit with \"git cherry-pick --skip\".\nhint: To abort and get back to the state before \"git cherry-pick\",\nhint: run \"git cherry-pick --abort\".", repo.short(&commit.id), commit.subject().to_str_lossy())));
+                return Err(die(
+                    1,
+                    format!(
+                        "error: could not apply {}... {}\nhint: After resolving the conflicts, mark them with\nhint: \"git add/rm <pathspec>\", then run\nhint: \"git cherry-pick --continue\".\nhint: You can instead skip this commit with \"git cherry-pick --skip\".\nhint: To abort and get back to the state before \"git cherry-pick\",\nhint: run \"git cherry-pick --abort\".",
+                        repo.short(&commit.id),
+                        commit.subject().to_str_lossy()
+                    ),
+                ));
             }
         }
     }
@@ -313,12 +372,28 @@ pub fn revert(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         };
         let message = format!("{head}\n\nThis reverts commit {}.\n", commit.id);
         let name = format!("parent of {} ({subject})", repo.short(&commit.id));
-        match carry(repo, Some(commit.tree), parent, ("HEAD", &name), None, message.as_bytes(), &format!("revert: {head}"), asked.no_commit, out)? {
+        match carry(
+            repo,
+            Some(commit.tree),
+            parent,
+            ("HEAD", &name),
+            None,
+            message.as_bytes(),
+            &format!("revert: {head}"),
+            asked.no_commit,
+            out,
+        )? {
             Some(id) if !asked.no_commit => commit::summary(repo, id, &repo.who("COMMITTER")?, true, out)?,
             Some(_) => {}
             None => {
                 std::fs::write(repo.dir.join("REVERT_HEAD"), format!("{}\n", commit.id))?;
-                return Err(die(1, format!("error: could not revert {}... {subject}\nhint: After resolving the conflicts, mark them with\nhint: \"git add/rm <pathspec>\", then run\nhint: \"git revert --continue\".\nhint: You can instead skip this commit with \"git revert --skip\".\nhint: To abort and get back to the state before \"git revert\",\nhint: run \"git revert --abort\".", repo.short(&commit.id))));
+                return Err(die(
+                    1,
+                    format!(
+                        "error: could not revert {}... {subject}\nhint: After resolving the conflicts, mark them with\nhint: \"git add/rm <pathspec>\", then run\nhint: \"git revert --continue\".\nhint: You can instead skip this commit with \"git revert --skip\".\nhint: To abort and get back to the state before \"git revert\",\nhint: run \"git revert --abort\".",
+                        repo.short(&commit.id)
+                    ),
+                ));
             }
         }
     }
@@ -334,7 +409,14 @@ pub fn rebase(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "-q" | "--quiet" => quiet = true,
             "--onto" => onto = Some(args.value(&option)?),
             "--no-stat" | "--stat" | "--no-autostash" | "--no-verify" => {}
-            option => return Err(die(128, format!("fatal: git rebase {option} is not known here: an interactive or stopped rebase asks questions, which this sandbox cannot answer"))),
+            option => {
+                return Err(die(
+                    128,
+                    format!(
+                        "fatal: git rebase {option} is not known here: an interactive or stopped rebase asks questions, which this sandbox cannot answer"
+                    ),
+                ));
+            }
         }
     }
     let words = args.words();
@@ -345,7 +427,10 @@ pub fn rebase(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let head = repo.head_id().ok_or_else(|| fatal("no HEAD"))?;
     let index = repo.index()?;
     if !repo.diff_work(tree_of(repo, head)?, &index, &Pathspec::default())?.is_empty() {
-        return Err(die(1, "error: cannot rebase: You have unstaged changes.\nerror: Please commit or stash them."));
+        return Err(die(
+            1,
+            "error: cannot rebase: You have unstaged changes.\nerror: Please commit or stash them.",
+        ));
     }
     let base = repo.rev_commit(upstream).map_err(|_| fatal(format!("invalid upstream '{upstream}'")))?;
     let target = match &onto {
@@ -369,19 +454,39 @@ pub fn rebase(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         let parent = commit.parents.first().map(|id| tree_of(repo, *id)).transpose()?.flatten();
         let why = format!("rebase (pick): {}", commit.subject().to_str_lossy());
         let name = format!("{} ({})", repo.short(&commit.id), commit.subject().to_str_lossy());
-        let carried = carry(repo, parent, Some(commit.tree), ("HEAD", &name), Some(&commit.author), &commit.message, &why, false, out);
+        let carried = carry(
+            repo,
+            parent,
+            Some(commit.tree),
+            ("HEAD", &name),
+            Some(&commit.author),
+            &commit.message,
+            &why,
+            false,
+            out,
+        );
         match carried {
             Ok(Some(_)) => {}
             // A change that is there already is left out.
             Err(error) if error.text.starts_with(b"The previous cherry-pick is now empty") => {
-                warn(format!("dropping {} {} -- patch contents already upstream", commit.id, commit.subject().to_str_lossy()));
+                warn(format!(
+                    "dropping {} {} -- patch contents already upstream",
+                    commit.id,
+                    commit.subject().to_str_lossy()
+                ));
             }
             Ok(None) | Err(_) => {
                 reset_conflicts(repo, head)?;
-                let back = branch.map_or(Head::Detached(head), |name| Head::Branch(format!("refs/heads/{name}")));
+                let back =
+                    branch.map_or(Head::Detached(head), |name| Head::Branch(format!("refs/heads/{name}")));
                 repo.move_head(&back, "rebase (abort)")?;
                 let _ = std::fs::remove_file(repo.dir.join("MERGE_MSG"));
-                return Err(die(1, format!("error: could not apply {name}\nfatal: the rebase collides and was taken back: a stopped rebase is not kept here")));
+                return Err(die(
+                    1,
+                    format!(
+                        "error: could not apply {name}\nfatal: the rebase collides and was taken back: a stopped rebase is not kept here"
+                    ),
+                ));
             }
         }
     }
@@ -417,7 +522,9 @@ pub fn am(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         texts.push(text);
     }
     for path in &args.plain {
-        texts.push(std::fs::read(guest_host::path_of(path)).map_err(|error| fatal(format!("could not open '{}' for reading: {}", path.to_str_lossy(), reason(&error))))?);
+        texts.push(std::fs::read(guest_host::path_of(path)).map_err(|error| {
+            fatal(format!("could not open '{}' for reading: {}", path.to_str_lossy(), reason(&error)))
+        })?);
     }
     for text in texts {
         for mail in mails(&text) {
@@ -428,7 +535,8 @@ pub fn am(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
 }
 
 fn mails(text: &[u8]) -> Vec<&[u8]> {
-    let is_start = |line: &[u8]| line.starts_with(b"From ") && line.get(5..45).is_some_and(|id| Id::parse(id).is_some());
+    let is_start =
+        |line: &[u8]| line.starts_with(b"From ") && line.get(5..45).is_some_and(|id| Id::parse(id).is_some());
     let mut starts = Vec::new();
     let mut at = 0;
     for line in text.lines_with_terminator() {
@@ -477,23 +585,40 @@ fn one_mail(repo: &Repo, mail: &[u8], quiet: bool, three: bool, out: &mut Out) -
     if !quiet {
         out.line(format!("Applying: {subject}"));
     }
-    let options = apply::Options { index: true, three, quiet: false, space: Some("nowarn".into()), ..apply::Options::default() };
+    let options = apply::Options {
+        index: true,
+        three,
+        quiet: false,
+        space: Some("nowarn".into()),
+        ..apply::Options::default()
+    };
     let top = Repo { prefix: Vec::new(), ..Repo::open(&[])? };
     let mut said = Out::default();
     if apply::run(Some(&top), patch, "<mail>", &options, &mut said)? != 0 {
-        return Err(die(128, format!("Patch failed at 0001 {subject}\nfatal: the patch does not apply; nothing was kept of it")));
+        return Err(die(
+            128,
+            format!(
+                "Patch failed at 0001 {subject}\nfatal: the patch does not apply; nothing was kept of it"
+            ),
+        ));
     }
     let head = repo.head_id();
     let tree = repo.index()?.write_tree(&repo.odb)?;
     let parents: Vec<Id> = head.into_iter().collect();
-    let id = repo.odb.write(Kind::Commit, &commit::text(tree, &parents, &author, &repo.who("COMMITTER")?, &message))?;
+    let id = repo
+        .odb
+        .write(Kind::Commit, &commit::text(tree, &parents, &author, &repo.who("COMMITTER")?, &message))?;
     repo.set_head(id, &format!("am: {subject}"))
 }
 
 // `Thu, 1 Jan 2026 00:00:00 +0000`
 fn mail_date(text: &str) -> Option<(i64, i32)> {
     let mut words = text.split_once(", ").map_or(text, |(_, rest)| rest).split_whitespace();
-    let (day, month, year, time, zone) = (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
-    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"].iter().position(|name| *name == month)? + 1;
+    let (day, month, year, time, zone) =
+        (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
+    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        .iter()
+        .position(|name| *name == month)?
+        + 1;
     crate::date::read(&format!("{year}-{month:02}-{day:0>2} {time} {zone}"))
 }

@@ -50,14 +50,18 @@ pub fn init(args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "--bare" => bare = true,
             "-b" | "--initial-branch" => branch = Some(args.value(&option)?),
             "--template" | "--object-format" | "--shared" => {}
-            option => return Err(unknown(option, "init [-q | --quiet] [--bare] [-b <branch-name>] [<directory>]")),
+            option => {
+                return Err(unknown(option, "init [-q | --quiet] [--bare] [-b <branch-name>] [<directory>]"));
+            }
         }
     }
     let here = std::env::current_dir()?;
     let top = args.plain.first().map_or_else(|| here.clone(), |dir| here.join(guest_host::path_of(dir)));
     let dir = if bare { top.clone() } else { top.join(".git") };
     let again = dir.join("HEAD").is_file();
-    let failed = |path: &Path, error: std::io::Error| fatal(format!("cannot mkdir {}: {}", path.display(), reason(&error)));
+    let failed = |path: &Path, error: std::io::Error| {
+        fatal(format!("cannot mkdir {}: {}", path.display(), reason(&error)))
+    };
     for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "info", "hooks", "branches"] {
         let path = dir.join(name);
         std::fs::create_dir_all(&path).map_err(|error| failed(&path, error))?;
@@ -66,12 +70,23 @@ pub fn init(args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         if branch.is_none() && user_config().get("init.defaultbranch").is_none() && !quiet {
             crate::warn(BRANCH_HINT);
         }
-        let branch = branch.or_else(|| user_config().get("init.defaultbranch").map(str::to_owned)).unwrap_or_else(|| "master".into());
+        let branch = branch
+            .or_else(|| user_config().get("init.defaultbranch").map(str::to_owned))
+            .unwrap_or_else(|| "master".into());
         std::fs::write(dir.join("HEAD"), format!("ref: refs/heads/{branch}\n"))?;
         let log = if bare { "" } else { "\tlogallrefupdates = true\n" };
-        std::fs::write(dir.join("config"), format!("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = {bare}\n{log}"))?;
-        std::fs::write(dir.join("description"), "Unnamed repository; edit this file 'description' to name the repository.\n")?;
-        std::fs::write(dir.join("info/exclude"), "# git ls-files --others --exclude-from=.git/info/exclude\n# Lines that start with '#' are comments.\n# For a project mostly in C, the following would be a good set of\n# exclude patterns (uncomment them if you want to use them):\n# *.[oa]\n# *~\n")?;
+        std::fs::write(
+            dir.join("config"),
+            format!("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = {bare}\n{log}"),
+        )?;
+        std::fs::write(
+            dir.join("description"),
+            "Unnamed repository; edit this file 'description' to name the repository.\n",
+        )?;
+        std::fs::write(
+            dir.join("info/exclude"),
+            "# git ls-files --others --exclude-from=.git/info/exclude\n# Lines that start with '#' are comments.\n# For a project mostly in C, the following would be a good set of\n# exclude patterns (uncomment them if you want to use them):\n# *.[oa]\n# *~\n",
+        )?;
     }
     if !quiet {
         let what = if again { "Reinitialized existing" } else { "Initialized empty" };
@@ -81,16 +96,23 @@ pub fn init(args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
 }
 
 /// `git config`
-pub fn config(repo: Option<&Repo>, args: Vec<Vec<u8>>, extra: &[(String, String)], out: &mut Out) -> Result<i32> {
+pub fn config(
+    repo: Option<&Repo>,
+    args: Vec<Vec<u8>>,
+    extra: &[(String, String)],
+    out: &mut Out,
+) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "lz"));
-    let (mut action, mut file, mut scope, mut default, mut kind) = (String::new(), None, None, None, String::new());
+    let (mut action, mut file, mut scope, mut default, mut kind) =
+        (String::new(), None, None, None, String::new());
     let (mut names, mut all) = (false, false);
     while let Some(option) = args.option() {
         match option.split('=').next().unwrap_or_default() {
             "--global" | "--system" | "--local" | "--worktree" => scope = Some(option.clone()),
             "-f" | "--file" => file = Some(PathBuf::from(args.value(&option)?)),
             "-l" | "--list" => action = "list".into(),
-            "--get" | "--get-all" | "--get-regexp" | "--unset" | "--unset-all" | "--add" | "--replace-all" | "--remove-section" => {
+            "--get" | "--get-all" | "--get-regexp" | "--unset" | "--unset-all" | "--add"
+            | "--replace-all" | "--remove-section" => {
                 action = option.trim_start_matches("--").to_owned();
             }
             "--default" => default = Some(args.value(&option)?),
@@ -104,7 +126,9 @@ pub fn config(repo: Option<&Repo>, args: Vec<Vec<u8>>, extra: &[(String, String)
     }
     let mut words = args.words();
     // The newer form has its action as a word.
-    if action.is_empty() && words.first().is_some_and(|word| ["get", "set", "list", "unset"].contains(&word.as_str())) {
+    if action.is_empty()
+        && words.first().is_some_and(|word| ["get", "set", "list", "unset"].contains(&word.as_str()))
+    {
         action = words.remove(0);
         if action == "get" && all {
             action = "get-all".into();
@@ -115,7 +139,11 @@ pub fn config(repo: Option<&Repo>, args: Vec<Vec<u8>>, extra: &[(String, String)
         (Some(file), _) => Some(file.clone()),
         (None, Some("--global")) => home(),
         (None, Some("--system")) => Some(PathBuf::from("/etc/gitconfig")),
-        (None, Some(_)) => Some(repo.ok_or_else(|| fatal("--local can only be used inside a git repository"))?.common.join("config")),
+        (None, Some(_)) => Some(
+            repo.ok_or_else(|| fatal("--local can only be used inside a git repository"))?
+                .common
+                .join("config"),
+        ),
         (None, None) => None,
     };
     let read = match &path {
@@ -140,7 +168,11 @@ pub fn config(repo: Option<&Repo>, args: Vec<Vec<u8>>, extra: &[(String, String)
         },
         _ => value.to_owned(),
     };
-    let target = || path.clone().or_else(|| repo.map(|repo| repo.common.join("config"))).ok_or_else(|| die(128, "fatal: not in a git directory"));
+    let target = || {
+        path.clone()
+            .or_else(|| repo.map(|repo| repo.common.join("config")))
+            .ok_or_else(|| die(128, "fatal: not in a git directory"))
+    };
     match (action.as_str(), words.as_slice()) {
         ("list", _) => {
             for (key, value) in &read.values {
@@ -163,8 +195,11 @@ pub fn config(repo: Option<&Repo>, args: Vec<Vec<u8>>, extra: &[(String, String)
         }
         ("get-regexp", [pattern]) => {
             let regex = crate::pattern::compile(pattern, crate::pattern::Form::Extended, false, false)?;
-            let found: Vec<_> = read.values.iter().filter(|(key, _)| regex.is_match(key.as_bytes())).collect();
-            found.iter().for_each(|(key, value)| out.line(if names { key.clone() } else { format!("{key} {value}") }));
+            let found: Vec<_> =
+                read.values.iter().filter(|(key, _)| regex.is_match(key.as_bytes())).collect();
+            found.iter().for_each(|(key, value)| {
+                out.line(if names { key.clone() } else { format!("{key} {value}") })
+            });
             return Ok(i32::from(found.is_empty()));
         }
         ("" | "set" | "replace-all" | "add", [key, value, ..]) => {
@@ -207,7 +242,11 @@ fn heading(key: &str) -> (String, String) {
 
 fn value_text(value: &str) -> String {
     let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
-    if value.starts_with(' ') || value.ends_with(' ') || value.contains(['#', ';']) { format!("\"{escaped}\"") } else { escaped }
+    if value.starts_with(' ') || value.ends_with(' ') || value.contains(['#', ';']) {
+        format!("\"{escaped}\"")
+    } else {
+        escaped
+    }
 }
 
 fn lines_of(path: &Path) -> Vec<String> {
@@ -219,7 +258,9 @@ fn save(path: &Path, lines: &[String]) -> Result<()> {
     if !text.is_empty() {
         text.push('\n');
     }
-    std::fs::write(path, text).map_err(|error| die(4, format!("error: could not write config file {}: {}", path.display(), reason(&error))))
+    std::fs::write(path, text).map_err(|error| {
+        die(4, format!("error: could not write config file {}: {}", path.display(), reason(&error)))
+    })
 }
 
 fn append(path: &Path, key: &str, value: &str) -> Result<()> {
@@ -228,7 +269,10 @@ fn append(path: &Path, key: &str, value: &str) -> Result<()> {
     let entry = format!("\t{name} = {}", value_text(value));
     match lines.iter().rposition(|line| line.trim() == section) {
         Some(at) => {
-            let end = lines[at + 1..].iter().position(|line| line.trim_start().starts_with('[')).map_or(lines.len(), |next| at + 1 + next);
+            let end = lines[at + 1..]
+                .iter()
+                .position(|line| line.trim_start().starts_with('['))
+                .map_or(lines.len(), |next| at + 1 + next);
             lines.insert(end, entry);
         }
         None => {

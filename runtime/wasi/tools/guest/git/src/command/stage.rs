@@ -14,7 +14,8 @@ use bstr::ByteSlice;
 /// `git add`
 pub fn add(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "Aunvf"));
-    let (mut all, mut update, mut dry, mut verbose, mut force, mut intent, mut mode) = (false, false, false, false, false, false, None);
+    let (mut all, mut update, mut dry, mut verbose, mut force, mut intent, mut mode) =
+        (false, false, false, false, false, false, None);
     while let Some(option) = args.option() {
         match option.as_str() {
             "-A" | "--all" | "--no-ignore-removal" => all = true,
@@ -33,7 +34,9 @@ pub fn add(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         }
     }
     if args.plain.is_empty() && !all && !update {
-        warn("Nothing specified, nothing added.\nhint: Maybe you wanted to say 'git add .'?\nhint: Turn this message off by running\nhint: \"git config advice.addEmptyPathspec false\"");
+        warn(
+            "Nothing specified, nothing added.\nhint: Maybe you wanted to say 'git add .'?\nhint: Turn this message off by running\nhint: \"git config advice.addEmptyPathspec false\"",
+        );
         return Ok(0);
     }
     let specs = Pathspec::new(repo, &args.plain)?;
@@ -57,11 +60,25 @@ pub fn add(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         }
     }
     if !update {
-        changed.extend(repo.untracked(&index, &specs, Untracked::All, false)?.into_iter().filter(|path| !path.ends_with(b"/")).map(|path| ("add", path)));
+        changed.extend(
+            repo.untracked(&index, &specs, Untracked::All, false)?
+                .into_iter()
+                .filter(|path| !path.ends_with(b"/"))
+                .map(|path| ("add", path)),
+        );
         if force {
-            changed.extend(repo.untracked(&index, &specs, Untracked::All, true)?.into_iter().filter(|path| !path.ends_with(b"/")).map(|path| ("add", path)));
+            changed.extend(
+                repo.untracked(&index, &specs, Untracked::All, true)?
+                    .into_iter()
+                    .filter(|path| !path.ends_with(b"/"))
+                    .map(|path| ("add", path)),
+            );
         }
-        let known = index.entries.iter().map(|entry| entry.path.as_slice()).chain(changed.iter().map(|(_, path)| path.as_slice()));
+        let known = index
+            .entries
+            .iter()
+            .map(|entry| entry.path.as_slice())
+            .chain(changed.iter().map(|(_, path)| path.as_slice()));
         if let Some(typed) = specs.unmatched(known) {
             let inside = repo.inside(typed)?;
             let mut ignore = Ignore::new(repo);
@@ -123,7 +140,8 @@ fn write(
 /// `git rm`
 pub fn rm(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "rfqn"));
-    let (mut recursive, mut force, mut quiet, mut cached, mut dry, mut lenient) = (false, false, false, false, false, false);
+    let (mut recursive, mut force, mut quiet, mut cached, mut dry, mut lenient) =
+        (false, false, false, false, false, false);
     while let Some(option) = args.option() {
         match option.as_str() {
             "-r" => recursive = true,
@@ -133,7 +151,12 @@ pub fn rm(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "--cached" => cached = true,
             "--ignore-unmatch" => lenient = true,
             "--sparse" => {}
-            option => return Err(unknown(option, "rm [-f | --force] [-n] [-r] [--cached] [--ignore-unmatch] [--quiet] [--] [<pathspec>...]")),
+            option => {
+                return Err(unknown(
+                    option,
+                    "rm [-f | --force] [-n] [-r] [--cached] [--ignore-unmatch] [--quiet] [--] [<pathspec>...]",
+                ));
+            }
         }
     }
     if args.plain.is_empty() {
@@ -142,7 +165,8 @@ pub fn rm(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let specs = Pathspec::new(repo, &args.plain)?;
     let mut index = repo.index()?;
     let paths: Vec<Vec<u8>> = {
-        let mut paths: Vec<_> = index.entries.iter().map(|entry| entry.path.clone()).filter(|path| specs.has(path)).collect();
+        let mut paths: Vec<_> =
+            index.entries.iter().map(|entry| entry.path.clone()).filter(|path| specs.has(path)).collect();
         paths.dedup();
         paths
     };
@@ -162,20 +186,45 @@ pub fn rm(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         let staged = repo.diff_cached(head, &index, &specs)?;
         let changed = repo.diff_files(&index, &specs)?;
         let is_staged = |path: &[u8]| staged.iter().any(|change| change.path() == path && !change.unmerged);
-        let is_changed = |path: &[u8]| changed.iter().any(|change| change.path() == path && change.new.is_some() && !change.unmerged);
-        let list = |paths: Vec<&Vec<u8>>| paths.iter().map(|path| format!("    {}\n", path.to_str_lossy())).collect::<String>();
+        let is_changed = |path: &[u8]| {
+            changed.iter().any(|change| change.path() == path && change.new.is_some() && !change.unmerged)
+        };
+        let list = |paths: Vec<&Vec<u8>>| {
+            paths.iter().map(|path| format!("    {}\n", path.to_str_lossy())).collect::<String>()
+        };
         let both: Vec<_> = paths.iter().filter(|path| is_staged(path) && is_changed(path)).collect();
         let only_staged: Vec<_> = paths.iter().filter(|path| is_staged(path) && !is_changed(path)).collect();
         let only_changed: Vec<_> = paths.iter().filter(|path| !is_staged(path) && is_changed(path)).collect();
         let head = |count: usize| if count == 1 { "file has" } else { "files have" };
         if !both.is_empty() {
-            return Err(die(1, format!("error: the following {} staged content different from both the\nfile and the HEAD:\n{}(use -f to force removal)", head(both.len()), list(both))));
+            return Err(die(
+                1,
+                format!(
+                    "error: the following {} staged content different from both the\nfile and the HEAD:\n{}(use -f to force removal)",
+                    head(both.len()),
+                    list(both)
+                ),
+            ));
         }
         if !only_staged.is_empty() && !cached {
-            return Err(die(1, format!("error: the following {} changes staged in the index:\n{}(use --cached to keep the file, or -f to force removal)", head(only_staged.len()), list(only_staged))));
+            return Err(die(
+                1,
+                format!(
+                    "error: the following {} changes staged in the index:\n{}(use --cached to keep the file, or -f to force removal)",
+                    head(only_staged.len()),
+                    list(only_staged)
+                ),
+            ));
         }
         if !only_changed.is_empty() && !cached {
-            return Err(die(1, format!("error: the following {} local modifications:\n{}(use --cached to keep the file, or -f to force removal)", head(only_changed.len()), list(only_changed))));
+            return Err(die(
+                1,
+                format!(
+                    "error: the following {} local modifications:\n{}(use --cached to keep the file, or -f to force removal)",
+                    head(only_changed.len()),
+                    list(only_changed)
+                ),
+            ));
         }
     }
     for path in &paths {
@@ -225,9 +274,16 @@ pub fn mv(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             true => [to.as_slice(), b"/", name].concat(),
             false => to.clone(),
         };
-        let refuse = |why: &str| fatal(format!("{why}, source={}, destination={}", from.to_str_lossy(), target.to_str_lossy()));
+        let refuse = |why: &str| {
+            fatal(format!("{why}, source={}, destination={}", from.to_str_lossy(), target.to_str_lossy()))
+        };
         let inside = [from.as_slice(), b"/"].concat();
-        let tracked: Vec<Entry> = index.entries.iter().filter(|entry| entry.path == from || entry.path.starts_with(&inside)).cloned().collect();
+        let tracked: Vec<Entry> = index
+            .entries
+            .iter()
+            .filter(|entry| entry.path == from || entry.path.starts_with(&inside))
+            .cloned()
+            .collect();
         let exists = std::fs::symlink_metadata(repo.at(&from)?).is_ok();
         let problem = if !exists {
             Some("bad source")
@@ -250,7 +306,9 @@ pub fn mv(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         if dry {
             continue;
         }
-        std::fs::rename(repo.at(&from)?, repo.at(&target)?).map_err(|error| refuse(&format!("renaming '{}' failed: {}", from.to_str_lossy(), reason(&error))))?;
+        std::fs::rename(repo.at(&from)?, repo.at(&target)?).map_err(|error| {
+            refuse(&format!("renaming '{}' failed: {}", from.to_str_lossy(), reason(&error)))
+        })?;
         for mut entry in tracked {
             index.remove(&entry.path);
             entry.path = [target.as_slice(), &entry.path[from.len()..]].concat();
@@ -266,7 +324,8 @@ pub fn mv(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
 /// `git clean`
 pub fn clean(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "fdqnxX"));
-    let (mut force, mut dirs, mut quiet, mut dry, mut ignored, mut only) = (!repo.config.is("clean.requireforce", true), false, false, false, false, false);
+    let (mut force, mut dirs, mut quiet, mut dry, mut ignored, mut only) =
+        (!repo.config.is("clean.requireforce", true), false, false, false, false, false);
     let mut excluded = Vec::new();
     while let Some(option) = args.option() {
         match option.split('=').next().unwrap_or_default() {
@@ -280,11 +339,18 @@ pub fn clean(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
                 only = true;
             }
             "-e" | "--exclude" => excluded.push(args.value(&option)?),
-            option => return Err(unknown(option, "clean [-d] [-f] [-i] [-n] [-q] [-e <pattern>] [-x | -X] [--] [<pathspec>...]")),
+            option => {
+                return Err(unknown(
+                    option,
+                    "clean [-d] [-f] [-i] [-n] [-q] [-e <pattern>] [-x | -X] [--] [<pathspec>...]",
+                ));
+            }
         }
     }
     if !force && !dry {
-        return Err(fatal("clean.requireForce defaults to true and neither -i, -n, nor -f given; refusing to clean"));
+        return Err(fatal(
+            "clean.requireForce defaults to true and neither -i, -n, nor -f given; refusing to clean",
+        ));
     }
     let specs = Pathspec::new(repo, &args.plain)?;
     let index = repo.index()?;
@@ -297,7 +363,11 @@ pub fn clean(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         let is_dir = path.ends_with(b"/");
         let name = path.trim_end_with(|c| c == '/');
         let base = name.rfind_byte(b'/').map_or(name, |at| &name[at + 1..]);
-        if (is_dir && !dirs && specs.is_empty()) || excluded.iter().any(|pattern| crate::glob::matches(pattern.trim_end_matches('/').as_bytes(), base, true)) {
+        if (is_dir && !dirs && specs.is_empty())
+            || excluded
+                .iter()
+                .any(|pattern| crate::glob::matches(pattern.trim_end_matches('/').as_bytes(), base, true))
+        {
             continue;
         }
         if !path.starts_with(&repo.prefix) {
@@ -305,17 +375,27 @@ pub fn clean(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         }
         if is_dir && repo.at(name)?.join(".git").exists() {
             if !quiet {
-                out.line([if dry { b"Would skip repository ".as_slice() } else { b"Skipping repository " }, &repo.shown(&path)].concat());
+                out.line(
+                    [
+                        if dry { b"Would skip repository ".as_slice() } else { b"Skipping repository " },
+                        &repo.shown(&path),
+                    ]
+                    .concat(),
+                );
             }
             continue;
         }
         if dry || !quiet {
-            out.line([if dry { b"Would remove ".as_slice() } else { b"Removing " }, &repo.shown(&path)].concat());
+            out.line(
+                [if dry { b"Would remove ".as_slice() } else { b"Removing " }, &repo.shown(&path)].concat(),
+            );
         }
         if !dry {
             let at = repo.at(name)?;
             let removed = if is_dir { std::fs::remove_dir_all(&at) } else { std::fs::remove_file(&at) };
-            removed.map_err(|error| fatal(format!("failed to remove {}: {}", name.to_str_lossy(), reason(&error))))?;
+            removed.map_err(|error| {
+                fatal(format!("failed to remove {}: {}", name.to_str_lossy(), reason(&error)))
+            })?;
         }
     }
     Ok(0)
@@ -333,7 +413,8 @@ pub fn update_index(repo: &Repo, args: Vec<Vec<u8>>, _: &mut Out) -> Result<i32>
             b"--chmod=+x" => mode = Some(0o100755),
             b"--chmod=-x" => mode = Some(0o100644),
             b"--refresh" | b"-q" | b"--really-refresh" | b"--" | b"--force-remove" => {}
-            b"--assume-unchanged" | b"--no-assume-unchanged" | b"--skip-worktree" | b"--no-skip-worktree" => {}
+            b"--assume-unchanged" | b"--no-assume-unchanged" | b"--skip-worktree" | b"--no-skip-worktree" => {
+            }
             b"--cacheinfo" => {
                 let spec = iter.next().ok_or_else(|| fatal("--cacheinfo needs a value"))?;
                 let parts: Vec<Vec<u8>> = if spec.contains(&b',') {
@@ -341,7 +422,9 @@ pub fn update_index(repo: &Repo, args: Vec<Vec<u8>>, _: &mut Out) -> Result<i32>
                 } else {
                     std::iter::once(spec).chain(iter.by_ref().take(2)).collect()
                 };
-                let [bits, id, path] = parts.as_slice() else { return Err(fatal("--cacheinfo needs mode, id and path")) };
+                let [bits, id, path] = parts.as_slice() else {
+                    return Err(fatal("--cacheinfo needs mode, id and path"));
+                };
                 let bits = u32::from_str_radix(&bits.to_str_lossy(), 8).map_err(|_| fatal("bad mode"))?;
                 let id = Id::parse(id).ok_or_else(|| fatal("bad object id"))?;
                 index.put(Entry::new(path.clone(), bits, id));
@@ -352,13 +435,23 @@ pub fn update_index(repo: &Repo, args: Vec<Vec<u8>>, _: &mut Out) -> Result<i32>
                 let name = typed.to_str_lossy();
                 if !exists {
                     if !remove {
-                        return Err(die(128, format!("error: {name}: does not exist and --remove not passed\nfatal: Unable to process path {name}")));
+                        return Err(die(
+                            128,
+                            format!(
+                                "error: {name}: does not exist and --remove not passed\nfatal: Unable to process path {name}"
+                            ),
+                        ));
                     }
                     index.remove(&path);
                     continue;
                 }
                 if index.get(&path).is_none() && !add {
-                    return Err(die(128, format!("error: {name}: cannot add to the index - missing --add option?\nfatal: Unable to process path {name}")));
+                    return Err(die(
+                        128,
+                        format!(
+                            "error: {name}: cannot add to the index - missing --add option?\nfatal: Unable to process path {name}"
+                        ),
+                    ));
                 }
                 if mode.is_none() {
                     repo.stage(&mut index, &path)?;

@@ -27,7 +27,12 @@ pub fn stash(repo: &Repo, mut args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> 
     } else if first.starts_with('-') {
         "push".into()
     } else {
-        return Err(die(1, format!("fatal: subcommand wasn't specified; 'push' can't be assumed due to unexpected token '{first}'")));
+        return Err(die(
+            1,
+            format!(
+                "fatal: subcommand wasn't specified; 'push' can't be assumed due to unexpected token '{first}'"
+            ),
+        ));
     };
     match action.as_str() {
         "push" | "save" => push(repo, args, action == "save", out),
@@ -49,7 +54,9 @@ pub fn stash(repo: &Repo, mut args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> 
                 match option.as_str() {
                     "-q" | "--quiet" => quiet = true,
                     "--index" => {}
-                    option => return Err(unknown(option, &format!("stash {action} [-q | --quiet] [<stash>]"))),
+                    option => {
+                        return Err(unknown(option, &format!("stash {action} [-q | --quiet] [<stash>]")));
+                    }
                 }
             }
             let words = args.words();
@@ -100,7 +107,12 @@ fn push(repo: &Repo, args: Vec<Vec<u8>>, save: bool, out: &mut Out) -> Result<i3
             "-u" | "--include-untracked" | "-a" | "--all" => untracked = true,
             "-S" | "--staged" => staged = true,
             "-m" | "--message" => message = Some(args.value(&option)?),
-            option => return Err(unknown(option, "stash push [-k | --[no-]keep-index] [-q | --quiet] [-u] [-m <message>] [--] [<pathspec>...]")),
+            option => {
+                return Err(unknown(
+                    option,
+                    "stash push [-k | --[no-]keep-index] [-q | --quiet] [-u] [-m <message>] [--] [<pathspec>...]",
+                ));
+            }
         }
     }
     let mut paths = args.plain.clone();
@@ -117,7 +129,8 @@ fn push(repo: &Repo, args: Vec<Vec<u8>>, save: bool, out: &mut Out) -> Result<i3
     }
     let staged_changes = repo.diff_cached(Some(commit.tree), &index, &specs)?;
     let changed = if staged { Vec::new() } else { repo.diff_files(&index, &specs)? };
-    let new: Vec<Vec<u8>> = if untracked { repo.untracked(&index, &specs, Untracked::All, false)? } else { Vec::new() };
+    let new: Vec<Vec<u8>> =
+        if untracked { repo.untracked(&index, &specs, Untracked::All, false)? } else { Vec::new() };
     if staged_changes.is_empty() && changed.is_empty() && new.is_empty() {
         if !quiet {
             out.line("No local changes to save");
@@ -128,7 +141,10 @@ fn push(repo: &Repo, args: Vec<Vec<u8>>, save: bool, out: &mut Out) -> Result<i3
     let branch = repo.branch().unwrap_or_else(|| "(no branch)".into());
     let about = format!("{branch}: {} {}", repo.short(&head), commit.subject().to_str_lossy());
     let index_tree = index.write_tree(&repo.odb)?;
-    let index_commit = repo.odb.write(Kind::Commit, &text(index_tree, &[head], &who, &who, format!("index on {about}\n").as_bytes()))?;
+    let index_commit = repo.odb.write(
+        Kind::Commit,
+        &text(index_tree, &[head], &who, &who, format!("index on {about}\n").as_bytes()),
+    )?;
     let mut files = index.files();
     for change in &changed {
         match &change.new {
@@ -150,7 +166,10 @@ fn push(repo: &Repo, args: Vec<Vec<u8>>, save: bool, out: &mut Out) -> Result<i3
             others.insert(path.clone(), (repo.mode_of(&stat, 0), id));
         }
         let tree = build_tree(&repo.odb, &others)?;
-        parents.push(repo.odb.write(Kind::Commit, &text(tree, &[], &who, &who, format!("untracked files on {about}\n").as_bytes()))?);
+        parents.push(repo.odb.write(
+            Kind::Commit,
+            &text(tree, &[], &who, &who, format!("untracked files on {about}\n").as_bytes()),
+        )?);
     }
     let tree = build_tree(&repo.odb, &files)?;
     let words = match &message {
@@ -173,7 +192,8 @@ fn push(repo: &Repo, args: Vec<Vec<u8>>, save: bool, out: &mut Out) -> Result<i3
     } else {
         let mut index = index;
         let before = repo.tree_files(Some(commit.tree))?;
-        let touched: Vec<Vec<u8>> = staged_changes.iter().chain(&changed).map(|change| change.path().to_vec()).collect();
+        let touched: Vec<Vec<u8>> =
+            staged_changes.iter().chain(&changed).map(|change| change.path().to_vec()).collect();
         for path in touched {
             match before.get(&path) {
                 Some((mode, id)) => repo.check_out(&mut index, &path, *mode, *id)?,
@@ -215,15 +235,25 @@ fn apply(repo: &Repo, number: usize, quiet: bool, out: &mut Out) -> Result<i32> 
     }
     if !busy.is_empty() {
         let list: String = busy.iter().map(|path| format!("\t{}\n", path.to_str_lossy())).collect();
-        warn(format!("error: Your local changes to the following files would be overwritten by merge:\n{list}Please commit your changes or stash them before you merge.\nAborting"));
+        warn(format!(
+            "error: Your local changes to the following files would be overwritten by merge:\n{list}Please commit your changes or stash them before you merge.\nAborting"
+        ));
         if !quiet {
             super::status::say(repo, out)?;
         }
         return Ok(1);
     }
     let now = index.write_tree(&repo.odb)?;
-    let (conflicts, merged) = merge::trees(repo, Some(base.tree), Some(now), Some(stash.tree), ("Updated upstream", "Stashed changes"), "merge")?;
-    let mut lines: Vec<(Vec<u8>, String)> = merged.iter().map(|path| (path.clone(), format!("Auto-merging {}", path.to_str_lossy()))).collect();
+    let (conflicts, merged) = merge::trees(
+        repo,
+        Some(base.tree),
+        Some(now),
+        Some(stash.tree),
+        ("Updated upstream", "Stashed changes"),
+        "merge",
+    )?;
+    let mut lines: Vec<(Vec<u8>, String)> =
+        merged.iter().map(|path| (path.clone(), format!("Auto-merging {}", path.to_str_lossy()))).collect();
     lines.extend(conflicts.iter().map(|conflict| (conflict.path.clone(), conflict.words.clone())));
     lines.sort();
     for (_, words) in lines {
@@ -236,7 +266,9 @@ fn apply(repo: &Repo, number: usize, quiet: bool, out: &mut Out) -> Result<i32> 
         let mut kept = Index { entries: Vec::new(), written: index.written };
         for entry in index.entries {
             match before.get(&entry.path) {
-                Some((mode, id)) if (entry.mode, entry.id) != (*mode, *id) => kept.put(Entry::new(entry.path, *mode, *id)),
+                Some((mode, id)) if (entry.mode, entry.id) != (*mode, *id) => {
+                    kept.put(Entry::new(entry.path, *mode, *id))
+                }
                 _ => kept.put(entry),
             }
         }
@@ -252,7 +284,13 @@ fn apply(repo: &Repo, number: usize, quiet: bool, out: &mut Out) -> Result<i32> 
         let tree = repo.peel(*others, Kind::Tree)?;
         for (path, (mode, id)) in repo.tree_files(tree)? {
             if std::fs::symlink_metadata(repo.at(&path)?).is_ok() {
-                return Err(die(1, format!("{} already exists, no checkout\nerror: could not restore untracked files from stash", path.to_str_lossy())));
+                return Err(die(
+                    1,
+                    format!(
+                        "{} already exists, no checkout\nerror: could not restore untracked files from stash",
+                        path.to_str_lossy()
+                    ),
+                ));
             }
             repo.write_out(&path, mode, &repo.odb.blob(&id)?)?;
         }
@@ -297,7 +335,8 @@ fn show(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let words = args.words();
     let stash = repo.odb.commit(&entry(repo, number(repo, words.first().map(String::as_str))?)?)?;
     let base = repo.odb.commit(&stash.parents[0])?;
-    let changes = style.prepare(repo, repo.diff_trees(Some(base.tree), Some(stash.tree), &Pathspec::default())?)?;
+    let changes =
+        style.prepare(repo, repo.diff_trees(Some(base.tree), Some(stash.tree), &Pathspec::default())?)?;
     style.write(repo, &changes, &mut out.bytes)?;
     Ok(0)
 }

@@ -24,7 +24,13 @@ pub struct Status {
 }
 
 impl Status {
-    pub fn new(repo: &Repo, index: &Index, specs: &Pathspec, untracked: Untracked, ignored: bool) -> Result<Status> {
+    pub fn new(
+        repo: &Repo,
+        index: &Index,
+        specs: &Pathspec,
+        untracked: Untracked,
+        ignored: bool,
+    ) -> Result<Status> {
         let head = match repo.head_id() {
             Some(id) => repo.peel(id, Kind::Tree)?,
             None => None,
@@ -46,7 +52,11 @@ impl Status {
             changed: find(changed)?,
             unmerged,
             untracked: repo.untracked(index, specs, untracked, false)?,
-            ignored: if ignored { repo.untracked(index, specs, Untracked::Normal, true)? } else { Vec::new() },
+            ignored: if ignored {
+                repo.untracked(index, specs, Untracked::Normal, true)?
+            } else {
+                Vec::new()
+            },
         })
     }
 }
@@ -89,8 +99,16 @@ pub fn status(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "-unormal" | "--untracked-files=normal" => untracked = Untracked::Normal,
             "--ignored" | "--ignored=traditional" | "--ignored=matching" => ignored = true,
             "--ignored=no" => ignored = false,
-            "-v" | "--verbose" | "--ahead-behind" | "--no-ahead-behind" | "--renames" | "--no-renames" | "--no-column"
-            | "--column" | "--show-stash" | "--no-optional-locks" => {}
+            "-v"
+            | "--verbose"
+            | "--ahead-behind"
+            | "--no-ahead-behind"
+            | "--renames"
+            | "--no-renames"
+            | "--no-column"
+            | "--column"
+            | "--show-stash"
+            | "--no-optional-locks" => {}
             option if option.starts_with("--ignore-submodules") || option.starts_with("--find-renames") => {}
             option => return Err(unknown(option, "status [<options>] [--] [<pathspec>...]")),
         }
@@ -123,14 +141,22 @@ fn letters(mask: u8) -> &'static str {
 pub fn tracking(repo: &Repo, branch: &str) -> Option<(String, Option<(usize, usize)>)> {
     let name = repo.upstream_name(branch)?;
     let short = crate::refs::short(&name).to_owned();
-    let (Some(ours), Some(theirs)) = (repo.find_ref(&format!("refs/heads/{branch}")), repo.find_ref(&name)) else {
+    let (Some(ours), Some(theirs)) = (repo.find_ref(&format!("refs/heads/{branch}")), repo.find_ref(&name))
+    else {
         return Some((short, None));
     };
     let count = |from: Id, not: Id| repo.walk(&[from], &[not], false).count();
     Some((short, Some((count(ours, theirs), count(theirs, ours)))))
 }
 
-fn short(repo: &Repo, status: &Status, branch: bool, zero: bool, relative: bool, out: &mut Out) -> Result<()> {
+fn short(
+    repo: &Repo,
+    status: &Status,
+    branch: bool,
+    zero: bool,
+    relative: bool,
+    out: &mut Out,
+) -> Result<()> {
     let end = if zero { b'\0' } else { b'\n' };
     if branch {
         let mut line = match repo.branch() {
@@ -161,7 +187,11 @@ fn short(repo: &Repo, status: &Status, branch: bool, zero: bool, relative: bool,
         }
         let shown = if relative { repo.shown(path) } else { path.to_vec() };
         let quoted = quote(repo, &shown);
-        if quoted == shown && shown.contains(&b' ') { [b"\"", shown.as_slice(), b"\""].concat() } else { quoted }
+        if quoted == shown && shown.contains(&b' ') {
+            [b"\"", shown.as_slice(), b"\""].concat()
+        } else {
+            quoted
+        }
     };
     let mut lines: BTreeMap<Vec<u8>, ([u8; 2], Option<Vec<u8>>)> = BTreeMap::new();
     for change in &status.staged {
@@ -210,7 +240,8 @@ fn short(repo: &Repo, status: &Status, branch: bool, zero: bool, relative: bool,
 fn second(repo: &Repo, status: &Status, branch: bool, zero: bool, out: &mut Out) -> Result<()> {
     let end = if zero { b'\0' } else { b'\n' };
     if branch {
-        let mut lines = vec![format!("# branch.oid {}", repo.head_id().map_or("(initial)".into(), |id| id.hex()))];
+        let mut lines =
+            vec![format!("# branch.oid {}", repo.head_id().map_or("(initial)".into(), |id| id.hex()))];
         let head = repo.branch();
         lines.push(format!("# branch.head {}", head.as_deref().unwrap_or("(detached)")));
         if let Some((upstream, counts)) = head.and_then(|name| tracking(repo, &name)) {
@@ -232,7 +263,10 @@ fn second(repo: &Repo, status: &Status, branch: bool, zero: bool, out: &mut Out)
     }
     for (path, (staged, changed)) in paths {
         let letter = |change: Option<&Change>| change.map_or('.', Change::status);
-        let index = staged.map(|change| change.new.clone()).or_else(|| changed.map(|change| change.old.clone())).flatten();
+        let index = staged
+            .map(|change| change.new.clone())
+            .or_else(|| changed.map(|change| change.old.clone()))
+            .flatten();
         let head = match staged {
             Some(change) => change.old.clone(),
             None => index.clone(),
@@ -257,7 +291,9 @@ fn second(repo: &Repo, status: &Status, branch: bool, zero: bool, out: &mut Out)
         )
         .into_bytes();
         if let Some(change) = renamed {
-            line.extend_from_slice(format!("R{} ", change.score.unwrap_or(0) * 100 / rename::MOST).as_bytes());
+            line.extend_from_slice(
+                format!("R{} ", change.score.unwrap_or(0) * 100 / rename::MOST).as_bytes(),
+            );
         }
         line.extend_from_slice(&name(&path));
         if let Some(old) = renamed.and_then(|change| change.old.as_ref()) {
@@ -272,8 +308,10 @@ fn second(repo: &Repo, status: &Status, branch: bool, zero: bool, out: &mut Out)
         let index = repo.index()?;
         let stages = index.stages(path);
         let stage = |number: u8| stages.iter().find(|entry| entry.stage == number);
-        let modes: Vec<String> = (1..4).map(|number| format!("{:06o}", stage(number).map_or(0, |entry| entry.mode))).collect();
-        let ids: Vec<String> = (1..4).map(|number| stage(number).map_or(Id::ZERO, |entry| entry.id).hex()).collect();
+        let modes: Vec<String> =
+            (1..4).map(|number| format!("{:06o}", stage(number).map_or(0, |entry| entry.mode))).collect();
+        let ids: Vec<String> =
+            (1..4).map(|number| stage(number).map_or(Id::ZERO, |entry| entry.id).hex()).collect();
         out.bytes.extend_from_slice(format!("{} 100644 {} ", modes.join(" "), ids.join(" ")).as_bytes());
         out.bytes.extend_from_slice(&name(path));
         out.bytes.push(end);
@@ -304,10 +342,16 @@ fn heading(repo: &Repo, out: &mut Out) -> Result<()> {
             let moved = log.iter().find(|line| line.why.starts_with(b"checkout: moving from "));
             let (word, name) = match moved {
                 Some(line) => {
-                    let to = String::from_utf8_lossy(&line.why).rsplit(" to ").next().unwrap_or_default().to_owned();
+                    let to = String::from_utf8_lossy(&line.why)
+                        .rsplit(" to ")
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned();
                     let name = match Id::parse(to.as_bytes()) {
                         Some(full) => repo.short(&full),
-                        None if repo.named(&to).is_some_and(|(full, _)| full.starts_with("refs/heads/")) => repo.short(&line.new),
+                        None if repo.named(&to).is_some_and(|(full, _)| full.starts_with("refs/heads/")) => {
+                            repo.short(&line.new)
+                        }
                         None if to.starts_with("HEAD") || to.contains(['~', '^']) => repo.short(&line.new),
                         None => to,
                     };
@@ -353,14 +397,18 @@ fn long(repo: &Repo, status: &Status, untracked: Untracked, out: &mut Out) -> Re
     let merging = repo.dir.join("MERGE_HEAD").exists();
     if merging {
         if status.unmerged.is_empty() {
-            out.line("All conflicts fixed but you are still merging.\n  (use \"git commit\" to conclude merge)\n");
+            out.line(
+                "All conflicts fixed but you are still merging.\n  (use \"git commit\" to conclude merge)\n",
+            );
         } else {
             out.line("You have unmerged paths.\n  (fix conflicts and run \"git commit\")\n  (use \"git merge --abort\" to abort the merge)\n");
         }
     }
-    let picking = std::fs::read(repo.dir.join("CHERRY_PICK_HEAD")).ok().and_then(|text| Id::parse(text.get(..40)?));
+    let picking =
+        std::fs::read(repo.dir.join("CHERRY_PICK_HEAD")).ok().and_then(|text| Id::parse(text.get(..40)?));
     if let Some(id) = picking {
-        let first = if status.unmerged.is_empty() { "all conflicts fixed: run" } else { "fix conflicts and run" };
+        let first =
+            if status.unmerged.is_empty() { "all conflicts fixed: run" } else { "fix conflicts and run" };
         out.line(format!("You are currently cherry-picking commit {}.\n  ({first} \"git cherry-pick --continue\")\n  (use \"git cherry-pick --skip\" to skip this patch)\n  (use \"git cherry-pick --abort\" to cancel the cherry-pick operation)\n", repo.short(&id)));
     }
     let merging = merging || picking.is_some();
@@ -421,7 +469,10 @@ fn long(repo: &Repo, status: &Status, untracked: Untracked, out: &mut Out) -> Re
     if !status.changed.is_empty() {
         out.line("Changes not staged for commit:");
         let deleted = status.changed.iter().any(|change| change.new.is_none());
-        out.line(format!("  (use \"git add{} <file>...\" to update what will be committed)", if deleted { "/rm" } else { "" }));
+        out.line(format!(
+            "  (use \"git add{} <file>...\" to update what will be committed)",
+            if deleted { "/rm" } else { "" }
+        ));
         out.line("  (use \"git restore <file>...\" to discard changes in working directory)");
         for change in &status.changed {
             entry(out, word(change), 12, &shown(change));
@@ -429,8 +480,16 @@ fn long(repo: &Repo, status: &Status, untracked: Untracked, out: &mut Out) -> Re
         out.line("");
     }
     for (head, hint, paths) in [
-        ("Untracked files:", "  (use \"git add <file>...\" to include in what will be committed)", &status.untracked),
-        ("Ignored files:", "  (use \"git add -f <file>...\" to include in what will be committed)", &status.ignored),
+        (
+            "Untracked files:",
+            "  (use \"git add <file>...\" to include in what will be committed)",
+            &status.untracked,
+        ),
+        (
+            "Ignored files:",
+            "  (use \"git add -f <file>...\" to include in what will be committed)",
+            &status.ignored,
+        ),
     ] {
         if !paths.is_empty() {
             out.line(head);
