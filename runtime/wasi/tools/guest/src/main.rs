@@ -13,7 +13,7 @@ const NOT_FOUND: i32 = 127;
 
 /// Commands to which `-` is stdin.
 const STDIN: &[&str] = &[
-    "comm", "cut", "expand", "fmt", "fold", "head", "join", "nl", "od", "paste", "sort", "split", "tail",
+    "comm", "cut", "expand", "fold", "head", "join", "nl", "od", "paste", "sort", "split", "tail",
     "unexpand", "wc",
 ];
 

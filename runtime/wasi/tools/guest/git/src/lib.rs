@@ -65,6 +65,11 @@ pub fn glob_matches(pattern: &[u8], name: &[u8]) -> bool {
     glob::matches(pattern, name, false)
 }
 
+/// Compiles a basic regular expression, as `grep` and `ed` write it.
+pub fn basic_pattern(text: &str) -> Option<regex::bytes::Regex> {
+    pattern::compile(text, pattern::Form::Basic, false, false).ok()
+}
+
 /// The system's words for an error, without its number.
 pub fn reason(error: &std::io::Error) -> String {
     error::reason(error)

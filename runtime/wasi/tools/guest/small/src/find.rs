@@ -430,7 +430,7 @@ impl Parser<'_, '_> {
             name if name.starts_with('-') => return Err(format!("unknown predicate `{name}'")),
             ")" => {
                 return Err(
-                    "invalid expression; you have used a binary operator ')' with nothing before it.".into()
+                    "invalid expression; you have used a binary operator ')' with nothing before it.".into(),
                 );
             }
             name => return Err(format!("paths must precede expression: `{name}'")),

@@ -5,19 +5,24 @@
 mod cat;
 mod chmod;
 mod cp;
+mod dd;
 pub mod diff;
+mod ed;
 mod find;
-mod gzip;
+mod fmt;
+mod iconv;
 mod ids;
 mod io;
 mod lines;
 mod ln;
 mod ls;
+mod packed;
 mod patch;
 pub mod sed;
 mod space;
 mod stat;
 mod tar;
+mod terminal;
 mod tree;
 mod xxd;
 
@@ -26,36 +31,51 @@ pub type Main = fn(&[Vec<u8>]) -> i32;
 
 /// The commands, sorted by name.
 pub const TABLE: &[(&str, Main)] = &[
+    ("bunzip2", packed::bunzip2),
+    ("bzcat", packed::bzcat),
+    ("bzip2", packed::bzip2),
     ("cat", cat::main),
     ("chmod", chmod::main),
     ("column", lines::column),
     ("cp", cp::main),
+    ("dd", dd::main),
     ("df", space::df),
     ("dir", ls::dir),
     ("du", space::du),
+    ("ed", ed::main),
     ("file", stat::file),
     ("find", find::main),
+    ("fmt", fmt::main),
     ("groups", ids::groups),
-    ("gunzip", gzip::gunzip),
-    ("gzip", gzip::gzip),
+    ("gunzip", packed::gunzip),
+    ("gzip", packed::gzip),
     ("hostname", ids::hostname),
+    ("iconv", iconv::main),
     ("id", ids::id),
     ("install", chmod::install),
     ("link", ln::link),
     ("ln", ln::main),
     ("logname", ids::logname),
     ("ls", ls::main),
+    ("lzcat", packed::xzcat),
     ("patch", patch::main),
     ("rev", lines::rev),
     ("stat", stat::main),
     ("strings", lines::strings),
+    ("stty", terminal::stty),
     ("tac", lines::tac),
     ("tar", tar::main),
+    ("tput", terminal::tput),
     ("tree", tree::main),
+    ("tty", terminal::tty),
+    ("unlzma", packed::unxz),
+    ("unxz", packed::unxz),
     ("vdir", ls::vdir),
     ("whoami", ids::whoami),
     ("xxd", xxd::main),
-    ("zcat", gzip::zcat),
+    ("xz", packed::xz),
+    ("xzcat", packed::xzcat),
+    ("zcat", packed::zcat),
 ];
 
 /// Finds a command.

@@ -1,22 +1,24 @@
-//! `tar`: makes, lists and unpacks archives, plain or gzip.
+//! `tar`: makes, lists and unpacks archives, plain or packed by gzip, bzip2 or xz.
 
 use crate::chmod::letters;
 use crate::io::{reason, warn};
-use flate2::Compression;
-use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
+use crate::packed::{BZIP2, Format, GZIP, XZ};
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use tar::{Archive, Builder, EntryType, Header};
 
-/// Most bytes of an archive once unpacked: 1 GiB.
+/// Most bytes of a file in an archive: 1 GiB.
 const MOST: u64 = 1 << 30;
+/// The ways of packing.
+const FORMATS: [&Format; 3] = [&GZIP, &BZIP2, &XZ];
 
 #[derive(Default)]
 struct Asked {
     action: char,
-    gzip: bool,
+    packed: Option<&'static Format>,
+    /// The archive's name says how it is packed.
+    by_name: bool,
     verbose: bool,
     keep: bool,
     file: Option<String>,
@@ -51,7 +53,10 @@ fn ask(argv: &[Vec<u8>]) -> Result<Asked, String> {
                 "create" => asked.action = 'c',
                 "extract" | "get" => asked.action = 'x',
                 "list" => asked.action = 't',
-                "gzip" | "gunzip" => asked.gzip = true,
+                "gzip" | "gunzip" => asked.packed = Some(&GZIP),
+                "bzip2" => asked.packed = Some(&BZIP2),
+                "xz" => asked.packed = Some(&XZ),
+                "auto-compress" => asked.by_name = true,
                 "verbose" => asked.verbose = true,
                 "file" => asked.file = Some(take()?),
                 "directory" => asked.dir = Some(take()?),
@@ -68,7 +73,6 @@ fn ask(argv: &[Vec<u8>]) -> Result<Asked, String> {
                 | "overwrite"
                 | "wildcards"
                 | "no-recursion"
-                | "auto-compress"
                 | "numeric-owner" => {}
                 "owner" | "group" | "mtime" | "sort" | "format" | "mode" => {
                     take()?;
@@ -82,7 +86,7 @@ fn ask(argv: &[Vec<u8>]) -> Result<Asked, String> {
                 let rest: String = letters[at + 1..].iter().collect();
                 let takes = "fCX".contains(*letter);
                 // In the old form further letters may follow `f`; its value is the next argument all the same.
-                let inline = takes && !rest.is_empty() && !rest.chars().all(|c| "cxtzvpkO".contains(c));
+                let inline = takes && !rest.is_empty() && !rest.chars().all(|c| "cxtzjJavpkO".contains(c));
                 let value = match (takes, inline) {
                     (true, true) => Some(rest.clone()),
                     (true, false) => Some(
@@ -93,15 +97,17 @@ fn ask(argv: &[Vec<u8>]) -> Result<Asked, String> {
                 };
                 match letter {
                     'c' | 'x' | 't' => asked.action = *letter,
-                    'z' => asked.gzip = true,
+                    'z' => asked.packed = Some(&GZIP),
+                    'j' => asked.packed = Some(&BZIP2),
+                    'J' => asked.packed = Some(&XZ),
+                    'a' => asked.by_name = true,
                     'v' => asked.verbose = true,
                     'k' => asked.keep = true,
                     'O' => asked.to_stdout = true,
                     'f' => asked.file = value,
                     'C' => asked.dir = value,
-                    'p' | 'a' | 'm' | 'h' | 'o' => {}
+                    'p' | 'm' | 'h' | 'o' => {}
                     'X' => {}
-                    'j' | 'J' => return Err("this archive's compression is not known here".into()),
                     letter => return Err(format!("invalid option -- '{letter}'")),
                 }
                 if inline {
@@ -237,12 +243,10 @@ fn create(asked: &Asked) -> Result<i32, String> {
     let mut bytes = builder.into_inner().map_err(|error| reason(&error))?;
     // Archives are whole records of 20 blocks.
     bytes.resize(bytes.len().div_ceil(10_240) * 10_240, 0);
-    let packed = asked.gzip
-        || asked.file.as_deref().is_some_and(|file| file.ends_with(".gz") || file.ends_with(".tgz"))
-            && asked.gzip;
-    if packed {
-        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-        bytes = packer.write_all(&bytes).and_then(|()| packer.finish()).map_err(|error| reason(&error))?;
+    let by_name =
+        || FORMATS.into_iter().find(|format| asked.file.as_ref().is_some_and(|file| format.names(file)));
+    if let Some(format) = asked.packed.or_else(|| if asked.by_name { by_name() } else { None }) {
+        bytes = format.pack(&bytes).map_err(|error| reason(&error))?;
     }
     match asked.file.as_deref().filter(|file| *file != "-") {
         Some(file) => {
@@ -264,13 +268,10 @@ fn read(asked: &Asked) -> Result<i32, String> {
             .map_err(|error| format!("{file}: Cannot open: {}", reason(&error)))?,
         None => io::stdin().lock().read_to_end(&mut bytes).map_err(|error| reason(&error))?,
     };
-    if bytes.starts_with(b"\x1f\x8b") {
-        let mut plain = Vec::new();
-        MultiGzDecoder::new(bytes.as_slice())
-            .take(MOST)
-            .read_to_end(&mut plain)
+    if let Some(format) = FORMATS.into_iter().find(|format| format.made(&bytes)) {
+        bytes = format
+            .unpack(&bytes)
             .map_err(|error| format!("Child returned status 1\ntar: {}", reason(&error)))?;
-        bytes = plain;
     }
     let bad = || "This does not look like a tar archive".to_owned();
     let mut archive = Archive::new(Cursor::new(bytes));
