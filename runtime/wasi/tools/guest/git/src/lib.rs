@@ -16,6 +16,7 @@ mod error;
 mod glob;
 mod ignore;
 mod index;
+mod linked;
 mod merge;
 mod object;
 mod odb;

@@ -44,6 +44,11 @@ impl Odb {
         Odb { dirs, packs: OnceCell::new(), trees: RefCell::default() }
     }
 
+    /// Returns the directories of objects, the own one first.
+    pub fn stores(&self) -> &[PathBuf] {
+        &self.dirs
+    }
+
     fn packs(&self) -> &[Pack] {
         self.packs.get_or_init(|| {
             let mut packs = Vec::new();

@@ -69,6 +69,12 @@ impl Repo {
         None
     }
 
+    /// Returns the reference that another one stands for.
+    pub fn symbolic(&self, name: &str) -> Option<String> {
+        let text = std::fs::read_to_string(self.ref_path(name)).ok()?;
+        text.strip_prefix("ref: ").map(|to| to.trim_end().to_owned())
+    }
+
     fn packed(&self) -> BTreeMap<String, Id> {
         let text = std::fs::read(self.common.join("packed-refs")).unwrap_or_default();
         let line = |line: &[u8]| {
@@ -175,6 +181,12 @@ impl Repo {
         {
             return Ok(());
         }
+        self.log_line(name, old, new, why)
+    }
+
+    /// Adds a line to a log, whatever it says and whether or not there are logs.
+    pub fn log_line(&self, name: &str, old: Option<Id>, new: Id, why: &str) -> Result<()> {
+        let path = self.log_path(name);
         if let Some(dir) = path.parent() {
             let _ = std::fs::create_dir_all(dir);
         }
@@ -186,7 +198,9 @@ impl Repo {
         });
         let mut line = format!("{} {new} ", old.unwrap_or(Id::ZERO)).into_bytes();
         line.extend_from_slice(&who.line());
-        line.push(b'\t');
+        if !why.is_empty() {
+            line.push(b'\t');
+        }
         line.extend_from_slice(why.lines().next().unwrap_or_default().as_bytes());
         line.push(b'\n');
         let mut log = std::fs::OpenOptions::new().append(true).create(true).open(&path)?;

@@ -30,6 +30,15 @@ pub fn user_config() -> Config {
 }
 
 impl Repo {
+    /// Opens a repository whose directories are known.
+    pub fn with(dir: PathBuf, work: Option<PathBuf>) -> Repo {
+        let common = common(&dir);
+        let mut config = user_config();
+        config.read(&common.join("config"));
+        let odb = Odb::open(common.join("objects"));
+        Repo { dir, common, work, prefix: Vec::new(), config, odb }
+    }
+
     /// Finds the repository of the current directory.
     pub fn open(extra: &[(String, String)]) -> Result<Repo> {
         let here = std::env::current_dir()?;
@@ -42,10 +51,7 @@ impl Repo {
             None => discover(&here)
                 .ok_or_else(|| fatal("not a git repository (or any of the parent directories): .git"))?,
         };
-        let common = match std::fs::read(dir.join("commondir")) {
-            Ok(text) => dir.join(guest_host::path_of(text.trim())),
-            Err(_) => dir.clone(),
-        };
+        let common = common(&dir);
         let mut config = user_config();
         config.read(&common.join("config"));
         let count = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
@@ -175,6 +181,15 @@ impl Repo {
             None => (crate::date::now(), 0),
         };
         Ok(Who { name: name.into(), mail: mail.into(), time, zone })
+    }
+}
+
+/// What the worktrees of a repository share.
+fn common(dir: &Path) -> PathBuf {
+    match std::fs::read(dir.join("commondir")) {
+        Ok(text) => crate::linked::absolute(&dir.join(guest_host::path_of(text.trim())))
+            .unwrap_or_else(|_| dir.to_owned()),
+        Err(_) => dir.to_owned(),
     }
 }
 

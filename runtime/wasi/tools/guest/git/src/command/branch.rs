@@ -176,23 +176,34 @@ pub fn branch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         patterns.is_empty()
             || patterns.iter().any(|pattern| glob::matches(pattern.as_bytes(), short(name).as_bytes(), false))
     });
-    let mut rows: Vec<(String, Id, bool)> = Vec::new();
+    let mut rows: Vec<(String, Id, char)> = Vec::new();
+    let mut leads: Vec<(String, String)> = Vec::new();
     if here.is_none()
         && !remotes
         && patterns.is_empty()
         && let Some(id) = repo.head_id()
     {
-        rows.push((format!("(HEAD detached at {})", repo.short(&id)), id, true));
+        let since = super::status::detached(repo, id);
+        let text = since.map_or("(no branch)".into(), |since| format!("(HEAD detached {since})"));
+        rows.push((text, id, '*'));
     }
     for (name, id) in names {
         let shown = match name.strip_prefix("refs/remotes/") {
             Some(rest) if all => format!("remotes/{rest}"),
             _ => short(&name).to_owned(),
         };
-        rows.push((shown, id, here.as_deref() == Some(&name)));
+        let sign = match here.as_deref() == Some(&name) {
+            true => '*',
+            false if repo.elsewhere(&name)?.is_some() => '+',
+            false => ' ',
+        };
+        if let Some(to) = repo.symbolic(&name) {
+            leads.push((shown.clone(), short(&to).to_owned()));
+        }
+        rows.push((shown, id, sign));
     }
     let width = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
-    for (name, id, is_here) in rows {
+    for (name, id, sign) in rows {
         if let Some(format) = &format {
             out.line(
                 format
@@ -200,16 +211,21 @@ pub fn branch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
                     .replace("%(refname)", &format!("refs/heads/{name}"))
                     .replace("%(objectname:short)", &repo.short(&id))
                     .replace("%(objectname)", &id.hex())
-                    .replace("%(HEAD)", if is_here { "*" } else { " " }),
+                    .replace("%(HEAD)", if sign == '*' { "*" } else { " " }),
             );
             continue;
         }
-        let star = if is_here { "* " } else { "  " };
-        if verbose {
+        if let Some((_, to)) = leads.iter().find(|(from, _)| *from == name) {
+            out.line(if verbose {
+                format!("{sign} {name:<width$} -> {to}")
+            } else {
+                format!("{sign} {name} -> {to}")
+            });
+        } else if verbose {
             let subject = repo.odb.commit(&id)?.subject();
-            out.line([format!("{star}{name:<width$} {} ", repo.short(&id)).as_bytes(), &subject].concat());
+            out.line([format!("{sign} {name:<width$} {} ", repo.short(&id)).as_bytes(), &subject].concat());
         } else {
-            out.line(format!("{star}{name}"));
+            out.line(format!("{sign} {name}"));
         }
     }
     Ok(0)
@@ -235,10 +251,12 @@ fn delete(
             continue;
         };
         if repo.branch().as_deref() == Some(name) {
-            warn(format!(
-                "error: cannot delete branch '{name}' used by worktree at '{}'",
-                repo.work()?.display()
-            ));
+            warn(format!("error: Cannot delete branch '{name}' checked out at '{}'", repo.work()?.display()));
+            status = 1;
+            continue;
+        }
+        if let Some(at) = repo.elsewhere(&full)? {
+            warn(format!("error: Cannot delete branch '{name}' checked out at '{}'", at.display()));
             status = 1;
             continue;
         }
@@ -248,7 +266,7 @@ fn delete(
             && !repo.merge_base(id, head)?.contains(&id)
         {
             warn(format!(
-                "error: the branch '{name}' is not fully merged\nhint: If you are sure you want to delete it, run 'git branch -D {name}'\nhint: Disable this message with \"git config advice.forceDeleteBranch false\""
+                "error: The branch '{name}' is not fully merged.\nIf you are sure you want to delete it, run 'git branch -D {name}'."
             ));
             status = 1;
             continue;
@@ -616,15 +634,4 @@ pub fn remote(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         _ => return Err(fatal("this needs the network, which this sandbox has not")),
     }
     Ok(0)
-}
-
-/// `git worktree`
-pub fn worktree(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
-    if args.first().is_some_and(|arg| arg == b"list") {
-        let id = repo.head_id().unwrap_or(Id::ZERO);
-        let branch = repo.branch().map_or("(detached HEAD)".into(), |name| format!("[{name}]"));
-        out.line(format!("{}  {} {branch}", repo.work()?.display(), repo.short(&id)));
-        return Ok(0);
-    }
-    Err(fatal("other worktrees would lie outside this sandbox"))
 }

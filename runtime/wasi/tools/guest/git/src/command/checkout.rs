@@ -174,6 +174,9 @@ fn switch_to(repo: &Repo, name: &str, detach: bool, force: bool, quiet: bool, ou
     let full = format!("refs/heads/{name}");
     let is_branch = !detach && repo.find_ref(&full).is_some();
     let old = repo.head()?;
+    if is_branch && let Some(at) = repo.elsewhere(&full)? {
+        return Err(fatal(format!("'{name}' is already checked out at '{}'", at.display())));
+    }
     let from = here(repo)?;
     move_work(repo, target, force)?;
     let to = if is_branch { Head::Branch(full.clone()) } else { Head::Detached(target) };
@@ -197,9 +200,7 @@ fn switch_to(repo: &Repo, name: &str, detach: bool, force: bool, quiet: bool, ou
     } else {
         if matches!(old, Head::Branch(_)) && !quiet && !detach && repo.config.is("advice.detachedhead", true)
         {
-            warn(format!(
-                "Note: switching to '{name}'.\n\nYou are in 'detached HEAD' state. You can look around, make experimental\nchanges and commit them, and you can discard any commits you make in this\nstate without impacting any branches by switching back to a branch.\n\nIf you want to create a new branch to retain commits you create, you may\ndo so (now or later) by using -c with the switch command. Example:\n\n  git switch -c <new-branch-name>\n\nOr undo this operation with:\n\n  git switch -\n\nTurn off this advice by setting config variable advice.detachedHead to false\n"
-            ));
+            say_detached(name);
         }
         let commit = repo.odb.commit(&target)?;
         say(
@@ -214,6 +215,13 @@ fn switch_to(repo: &Repo, name: &str, detach: bool, force: bool, quiet: bool, ou
         out.line(super::status::about_upstream(&upstream, counts));
     }
     Ok(0)
+}
+
+/// Tells what HEAD on no branch means.
+pub fn say_detached(name: &str) {
+    warn(format!(
+        "Note: switching to '{name}'.\n\nYou are in 'detached HEAD' state. You can look around, make experimental\nchanges and commit them, and you can discard any commits you make in this\nstate without impacting any branches by switching back to a branch.\n\nIf you want to create a new branch to retain commits you create, you may\ndo so (now or later) by using -c with the switch command. Example:\n\n  git switch -c <new-branch-name>\n\nOr undo this operation with:\n\n  git switch -\n\nTurn off this advice by setting config variable advice.detachedHead to false\n"
+    ));
 }
 
 /// Brings index and worktree from HEAD's tree to a commit's, keeping local changes that do not collide.

@@ -4,6 +4,7 @@ mod apply;
 mod blame;
 mod branch;
 mod checkout;
+mod clone;
 mod commit;
 mod diff;
 mod format;
@@ -15,6 +16,7 @@ mod setup;
 mod stage;
 mod stash;
 mod status;
+mod worktree;
 
 use crate::Out;
 use crate::error::{Result, die};
@@ -73,13 +75,12 @@ const TABLE: &[(&str, Run)] = &[
     ("update-index", stage::update_index),
     ("update-ref", branch::update_ref),
     ("whatchanged", log::log),
-    ("worktree", branch::worktree),
+    ("worktree", worktree::worktree),
     ("write-tree", stage::write_tree),
 ];
 
 /// What needs another machine or another program.
 const REFUSED: &[&str] = &[
-    "clone",
     "fetch",
     "pull",
     "push",
@@ -100,7 +101,8 @@ pub fn run(name: &str, args: Vec<Vec<u8>>, extra: Vec<(String, String)>, out: &m
         repo = crate::command::setup::elsewhere(repo, &key, &value, &extra);
     }
     match name {
-        "init" => return setup::init(args, out),
+        "init" => return setup::init(args, &extra, out),
+        "clone" => return clone::clone(args, out),
         "config" => return setup::config(repo.ok().as_ref(), args, &extra, out),
         "hash-object" => return inspect::hash_object(repo.ok().as_ref(), args, out),
         "version" => {

@@ -40,8 +40,17 @@ hint: 'development'. The just-created branch can be renamed via this command:
 hint: 
 hint: \tgit branch -m <name>";
 
+const DESCRIPTION: &str = "Unnamed repository; edit this file 'description' to name the repository.\n";
+const EXCLUDE: &str = "# git ls-files --others --exclude-from=.git/info/exclude
+# Lines that start with '#' are comments.
+# For a project mostly in C, the following would be a good set of
+# exclude patterns (uncomment them if you want to use them):
+# *.[oa]
+# *~
+";
+
 /// `git init`
-pub fn init(args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
+pub fn init(args: Vec<Vec<u8>>, extra: &[(String, String)], out: &mut Out) -> Result<i32> {
     let mut args = Args::new(unbundle(args, "q"));
     let (mut quiet, mut bare, mut branch) = (false, false, None);
     while let Some(option) = args.option() {
@@ -59,40 +68,38 @@ pub fn init(args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     let top = args.plain.first().map_or_else(|| here.clone(), |dir| here.join(guest_host::path_of(dir)));
     let dir = if bare { top.clone() } else { top.join(".git") };
     let again = dir.join("HEAD").is_file();
-    let failed = |path: &Path, error: std::io::Error| {
-        fatal(format!("cannot mkdir {}: {}", path.display(), reason(&error)))
-    };
-    for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "info", "hooks", "branches"] {
-        let path = dir.join(name);
-        std::fs::create_dir_all(&path).map_err(|error| failed(&path, error))?;
+    let mut config = user_config();
+    extra.iter().for_each(|(key, value)| config.set(key, value));
+    let usual = config.get("init.defaultbranch").map(str::to_owned);
+    if !again && branch.is_none() && usual.is_none() && !quiet {
+        crate::warn(BRANCH_HINT);
     }
-    if !again {
-        if branch.is_none() && user_config().get("init.defaultbranch").is_none() && !quiet {
-            crate::warn(BRANCH_HINT);
-        }
-        let branch = branch
-            .or_else(|| user_config().get("init.defaultbranch").map(str::to_owned))
-            .unwrap_or_else(|| "master".into());
-        std::fs::write(dir.join("HEAD"), format!("ref: refs/heads/{branch}\n"))?;
-        let log = if bare { "" } else { "\tlogallrefupdates = true\n" };
-        std::fs::write(
-            dir.join("config"),
-            format!("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = {bare}\n{log}"),
-        )?;
-        std::fs::write(
-            dir.join("description"),
-            "Unnamed repository; edit this file 'description' to name the repository.\n",
-        )?;
-        std::fs::write(
-            dir.join("info/exclude"),
-            "# git ls-files --others --exclude-from=.git/info/exclude\n# Lines that start with '#' are comments.\n# For a project mostly in C, the following would be a good set of\n# exclude patterns (uncomment them if you want to use them):\n# *.[oa]\n# *~\n",
-        )?;
-    }
+    let branch = branch.or(usual).unwrap_or_else(|| "master".into());
+    skeleton(&dir, bare, &branch)?;
     if !quiet {
         let what = if again { "Reinitialized existing" } else { "Initialized empty" };
         out.line(format!("{what} Git repository in {}/", dir.display()));
     }
     Ok(0)
+}
+
+/// Makes an empty repository on a branch; what is there already stays.
+pub fn skeleton(dir: &Path, bare: bool, branch: &str) -> Result<()> {
+    for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "info", "hooks", "branches"] {
+        let path = dir.join(name);
+        std::fs::create_dir_all(&path)
+            .map_err(|error| fatal(format!("cannot mkdir {}: {}", path.display(), reason(&error))))?;
+    }
+    if dir.join("HEAD").is_file() {
+        return Ok(());
+    }
+    let log = if bare { "" } else { "\tlogallrefupdates = true\n" };
+    let config = format!("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = {bare}\n{log}");
+    std::fs::write(dir.join("HEAD"), format!("ref: refs/heads/{branch}\n"))?;
+    std::fs::write(dir.join("config"), config)?;
+    std::fs::write(dir.join("description"), DESCRIPTION)?;
+    std::fs::write(dir.join("info/exclude"), EXCLUDE)?;
+    Ok(())
 }
 
 /// `git config`

@@ -338,33 +338,31 @@ fn heading(repo: &Repo, out: &mut Out) -> Result<()> {
             }
         }
         Head::Detached(id) => {
-            let log = repo.log_of("HEAD");
-            let moved = log.iter().find(|line| line.why.starts_with(b"checkout: moving from "));
-            let (word, name) = match moved {
-                Some(line) => {
-                    let to = String::from_utf8_lossy(&line.why)
-                        .rsplit(" to ")
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned();
-                    let name = match Id::parse(to.as_bytes()) {
-                        Some(full) => repo.short(&full),
-                        None if repo.named(&to).is_some_and(|(full, _)| full.starts_with("refs/heads/")) => {
-                            repo.short(&line.new)
-                        }
-                        None if to.starts_with("HEAD") || to.contains(['~', '^']) => repo.short(&line.new),
-                        None => to,
-                    };
-                    (if line.new == id { "at" } else { "from" }, name)
-                }
-                None => ("at", repo.short(&id)),
-            };
-            out.line(format!("HEAD detached {word} {name}"));
+            out.line(match detached(repo, id) {
+                Some(since) => format!("HEAD detached {since}"),
+                None => "Not currently on any branch.".into(),
+            });
         }
     }
     Ok(())
 }
 
+/// Since when HEAD is on no branch: `at v1`, or `from v1` if it went on; none if that is not known.
+pub fn detached(repo: &Repo, id: Id) -> Option<String> {
+    let log = repo.log_of("HEAD");
+    let line = log.iter().find(|line| line.why.starts_with(b"checkout: moving from "))?;
+    let why = String::from_utf8_lossy(&line.why).into_owned();
+    let to = why.rsplit(" to ").next().unwrap_or_default();
+    let is_branch = || repo.named(to).is_some_and(|(full, _)| full.starts_with("refs/heads/"));
+    let name = match Id::parse(to.as_bytes()) {
+        Some(full) => repo.short(&full),
+        None if is_branch() || to.starts_with("HEAD") || to.contains(['~', '^']) => repo.short(&line.new),
+        None => to.to_owned(),
+    };
+    Some(format!("{} {name}", if line.new == id { "at" } else { "from" }))
+}
+
+/// How a branch stands to the one that it follows.
 pub fn about_upstream(upstream: &str, counts: Option<(usize, usize)>) -> String {
     let commits = |count: usize| if count == 1 { "commit" } else { "commits" };
     match counts {
