@@ -1,4 +1,4 @@
-//! Attributes: only what a patch looks at.
+//! Attributes: only what a patch and an archive look at.
 
 use crate::glob;
 use crate::repo::Repo;
@@ -14,9 +14,13 @@ pub enum Diff {
     Python,
 }
 
+/// What is known of a path.
 #[derive(Default)]
 pub struct Attributes {
+    /// How it is compared.
     pub diff: Diff,
+    /// `git archive` leaves it out.
+    pub ignored_in_archives: bool,
 }
 
 /// Reads `.gitattributes` of the path's directories, the nearest last.
@@ -50,6 +54,8 @@ fn apply(found: &mut Attributes, text: &[u8], path: &[u8]) {
                 b"binary" | b"-diff" => found.diff = Diff::Binary,
                 b"diff" => found.diff = Diff::Text,
                 b"diff=python" => found.diff = Diff::Python,
+                b"export-ignore" => found.ignored_in_archives = true,
+                b"-export-ignore" | b"!export-ignore" => found.ignored_in_archives = false,
                 b"!diff" => found.diff = Diff::Auto,
                 _ => {}
             }

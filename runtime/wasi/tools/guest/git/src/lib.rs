@@ -29,6 +29,7 @@ mod rename;
 mod repo;
 mod rev;
 mod show;
+mod stream;
 pub mod text;
 mod words;
 mod worktree;

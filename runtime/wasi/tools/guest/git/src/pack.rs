@@ -252,7 +252,8 @@ fn inflate(file: &mut File, first: &[u8], size: usize) -> Option<Vec<u8>> {
     (out.len() == size).then_some(out)
 }
 
-fn apply(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
+/// Applies a delta to its base.
+pub fn apply(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
     let mut at = 0;
     let mut next = || {
         at += 1;

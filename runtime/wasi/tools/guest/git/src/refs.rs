@@ -20,7 +20,7 @@ pub enum Head {
 
 impl Repo {
     fn ref_path(&self, name: &str) -> PathBuf {
-        if name.starts_with("refs/") && !name.starts_with("refs/bisect/") {
+        if name.starts_with("refs/") && !name.starts_with("refs/bisect") {
             self.common.join(name)
         } else {
             self.dir.join(name)
@@ -90,7 +90,7 @@ impl Repo {
             self.packed().into_iter().filter(|(name, _)| name.starts_with(prefix)).collect();
         let mut dirs = vec![prefix.trim_end_matches('/').to_owned()];
         while let Some(dir) = dirs.pop() {
-            let Ok(names) = std::fs::read_dir(self.common.join(&dir)) else { continue };
+            let Ok(names) = std::fs::read_dir(self.ref_path(&dir)) else { continue };
             for name in names.flatten() {
                 let full = format!("{dir}/{}", name.file_name().to_string_lossy());
                 if name.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -68,7 +68,7 @@ fn see(base: &Path, path: &str, script: &str) -> Seen {
     let output = bash(&dir, path, script);
     let mut found = BTreeMap::new();
     files(&dir, &dir, &mut found);
-    let stdout = String::from_utf8_lossy(&output.stdout).replace(dir.to_str().unwrap(), "DIR");
+    let stdout = String::from_utf8_lossy(&output.stdout).replace(base.to_str().unwrap(), "BASE");
     Seen { stdout, status: output.status.code(), files: found }
 }
 

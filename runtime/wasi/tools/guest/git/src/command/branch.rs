@@ -183,8 +183,12 @@ pub fn branch(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         && patterns.is_empty()
         && let Some(id) = repo.head_id()
     {
-        let since = super::status::detached(repo, id);
-        let text = since.map_or("(no branch)".into(), |since| format!("(HEAD detached {since})"));
+        let begun = std::fs::read_to_string(repo.dir.join("BISECT_START")).ok();
+        let text = match (begun, super::status::detached(repo, id)) {
+            (Some(begun), _) => format!("(no branch, bisect started on {})", begun.trim()),
+            (None, Some(since)) => format!("(HEAD detached {since})"),
+            (None, None) => "(no branch)".into(),
+        };
         rows.push((text, id, '*'));
     }
     for (name, id) in names {

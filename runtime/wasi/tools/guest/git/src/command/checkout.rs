@@ -179,6 +179,12 @@ fn switch_to(repo: &Repo, name: &str, detach: bool, force: bool, quiet: bool, ou
     }
     let from = here(repo)?;
     move_work(repo, target, force)?;
+    // To where it is already, nothing moves and nothing is said.
+    if name == "HEAD" && !detach {
+        let tree = repo.peel(target, Kind::Tree)?;
+        local_changes(repo, tree, &repo.index()?, quiet, out)?;
+        return Ok(0);
+    }
     let to = if is_branch { Head::Branch(full.clone()) } else { Head::Detached(target) };
     let same = matches!(&old, Head::Branch(old) if is_branch && *old == full);
     let old_id = repo.head_id();

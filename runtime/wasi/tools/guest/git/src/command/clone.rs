@@ -188,7 +188,8 @@ fn source(path: &Path) -> Result<Option<Repo>> {
 fn make(asked: &Asked, source: &Repo, typed: &str, top: &Path, out: &mut Out) -> Result<()> {
     let url = match typed.starts_with("file://") {
         true => typed.to_owned(),
-        false => absolute(Path::new(typed))?.display().to_string(),
+        // As it was typed, below where it was typed.
+        false => std::env::current_dir()?.join(typed).display().to_string(),
     };
     let dir = if asked.bare { top.to_owned() } else { top.join(".git") };
     // A source on no branch is taken for one on a branch of the same commit.

@@ -1,8 +1,11 @@
 //! The commands: one function each, and the table of their names.
 
 mod apply;
+mod archive;
+mod bisect;
 mod blame;
 mod branch;
+mod bundle;
 mod checkout;
 mod clone;
 mod commit;
@@ -12,6 +15,7 @@ mod grep;
 mod inspect;
 mod log;
 mod pick;
+mod pieces;
 mod setup;
 mod stage;
 mod stash;
@@ -29,6 +33,8 @@ type Run = fn(&Repo, Vec<Vec<u8>>, &mut Out) -> Result<i32>;
 const TABLE: &[(&str, Run)] = &[
     ("add", stage::add),
     ("am", pick::am),
+    ("archive", archive::archive),
+    ("bisect", bisect::bisect),
     ("blame", blame::blame),
     ("annotate", blame::blame),
     ("branch", branch::branch),
@@ -113,6 +119,7 @@ pub fn run(name: &str, args: Vec<Vec<u8>>, extra: Vec<(String, String)>, out: &m
             out.line(crate::USAGE);
             return Ok(0);
         }
+        "bundle" => return bundle::bundle(repo, args, out),
         "grep" => return grep::grep(repo, args, out),
         "diff" => return diff::diff(repo, args, out),
         "apply" => return apply::apply(repo.ok().as_ref(), args, out),

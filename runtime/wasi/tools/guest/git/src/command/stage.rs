@@ -13,9 +13,10 @@ use bstr::ByteSlice;
 
 /// `git add`
 pub fn add(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
-    let mut args = Args::new(unbundle(args, "Aunvf"));
+    let mut args = Args::new(unbundle(args, "Aunvfp"));
     let (mut all, mut update, mut dry, mut verbose, mut force, mut intent, mut mode) =
         (false, false, false, false, false, false, None);
+    let mut pieces = false;
     while let Some(option) = args.option() {
         match option.as_str() {
             "-A" | "--all" | "--no-ignore-removal" => all = true,
@@ -27,11 +28,17 @@ pub fn add(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
             "--chmod=+x" => mode = Some(0o100755),
             "--chmod=-x" => mode = Some(0o100644),
             "--ignore-errors" | "--ignore-missing" | "--refresh" | "--renormalize" | "--sparse" => {}
-            "-p" | "--patch" | "-i" | "--interactive" | "-e" | "--edit" => {
-                return Err(fatal("adding by pieces asks questions, which this sandbox cannot answer"));
+            "-p" | "--patch" => pieces = true,
+            "-i" | "--interactive" | "-e" | "--edit" => {
+                return Err(fatal(format!(
+                    "{option} needs a terminal or an editor, which this sandbox has not"
+                )));
             }
             option => return Err(unknown(option, "add [<options>] [--] <pathspec>...")),
         }
+    }
+    if pieces {
+        return super::pieces::add(repo, &Pathspec::new(repo, &args.plain)?, out);
     }
     if args.plain.is_empty() && !all && !update {
         warn(

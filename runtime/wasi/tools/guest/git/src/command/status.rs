@@ -409,6 +409,11 @@ fn long(repo: &Repo, status: &Status, untracked: Untracked, out: &mut Out) -> Re
             if status.unmerged.is_empty() { "all conflicts fixed: run" } else { "fix conflicts and run" };
         out.line(format!("You are currently cherry-picking commit {}.\n  ({first} \"git cherry-pick --continue\")\n  (use \"git cherry-pick --skip\" to skip this patch)\n  (use \"git cherry-pick --abort\" to cancel the cherry-pick operation)\n", repo.short(&id)));
     }
+    if let Ok(begun) = std::fs::read_to_string(repo.dir.join("BISECT_START")) {
+        let begun = begun.trim();
+        let from = if Id::parse(begun.as_bytes()).is_some() { "" } else { "branch " };
+        out.line(format!("You are currently bisecting, started from {from}'{begun}'.\n  (use \"git bisect reset\" to get back to the original branch)\n"));
+    }
     let merging = merging || picking.is_some();
     let name = |path: &[u8]| quote(repo, &repo.shown(path));
     let entry = |out: &mut Out, word: &str, width: usize, path: &[u8]| {
