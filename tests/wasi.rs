@@ -2,8 +2,9 @@
 
 mod world;
 
+use sbx_agent::{Script, ScriptedServer, Turns};
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use world::{World, text};
 
 const WASI: [&str; 2] = ["--backend", "wasi"];
@@ -115,4 +116,120 @@ fn a_policy_file_names_its_backend() {
     std::fs::write(&file, "extends = \"paranoid\"\nbackend = \"native\"\n").unwrap();
     let output = world.exec(&["--policy", file.to_str().unwrap(), "-c", "true"]);
     assert!(text(&output.stderr).contains("loosens = [\"backend\"]"), "{}", text(&output.stderr));
+}
+
+/// Rollouts of the demo's task by a scripted model, without processes; what the journal keeps of the first.
+fn rollout(harness: &str, replies: &[String]) -> sbx_records::Rollout {
+    let world = World::new();
+    let repository = world.dir.path().join("repos/demo/semver");
+    std::fs::create_dir_all(repository.parent().unwrap()).unwrap();
+    let mut copy = Command::new("cp");
+    copy.arg("-r").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/demo/repo")).arg(&repository);
+    assert!(copy.status().unwrap().success());
+    for args in [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "-m", "semver 1.2.0"]] {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(&repository).args(["-c", "user.name=demo", "-c", "user.email=d@e"]).args(args);
+        assert!(git.status().unwrap().success());
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let script = Script { rollouts: vec![Turns { replies: replies.to_vec() }] };
+    let server = runtime.block_on(ScriptedServer::start(script)).unwrap();
+    let output = world
+        .sbx()
+        .args(["agent", "--backend", "wasi", "--model", "scripted", "--out", "out", "--cache", "cache"])
+        .args(["--tasks", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/demo/tasks.jsonl")])
+        .args(["--harness", harness, "--base-url", &server.base_url(), "--repos"])
+        .arg(world.dir.path().join("repos"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{harness}: {}", text(&output.stderr));
+    let mut all = Vec::new();
+    sbx_records::read_journal(&world.path("out"), |rollout| all.push(rollout)).unwrap();
+    let rollout = all.remove(0);
+    assert!(rollout.enforced.contains(&"no-processes".into()), "{harness}: {:?}", rollout.enforced);
+    rollout
+}
+
+/// Whether a rollout ended with a patch of one line, and what its model saw.
+fn assert_fixed(harness: &str, rollout: &sbx_records::Rollout) -> String {
+    let seen: Vec<&str> = rollout.messages.iter().map(|m| m.content.as_str()).collect();
+    let seen = seen.join("\n");
+    let end = (rollout.exit_status, rollout.exit_status_detail.as_str());
+    assert_eq!(rollout.exit_status, sbx_records::ExitStatus::Submitted, "{harness}: {end:?}: {seen}");
+    assert!(rollout.patch.contains("+# mended"), "{harness}: {}", rollout.patch);
+    seen
+}
+
+#[test]
+fn harnesses_that_start_a_bash_for_each_action_need_no_process() {
+    let reply = |command: &str| format!("THOUGHT: next.\n\n```bash\n{command}\n```");
+    let replies = [
+        reply("grep -rn 'def _pre_key' --include='*.py' . && python3 -V"),
+        reply("sed -i '1i # mended' semver/version.py && git diff --stat"),
+        reply("echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT && git add -A && git diff --cached"),
+    ];
+    for harness in ["swe-zero", "mini", "mini2"] {
+        let seen = assert_fixed(harness, &rollout(harness, &replies));
+        assert!(seen.contains("python3: command not found"), "{harness}: {seen}");
+        assert!(seen.contains("semver/version.py | 1 +"), "{harness}: {seen}");
+    }
+}
+
+#[test]
+fn harnesses_with_a_persistent_bash_need_no_process() {
+    let call = |name: &str, arguments: serde_json::Value| {
+        format!("I go on.\n\n```call\n{}\n```", serde_json::json!({"name": name, "arguments": arguments}))
+    };
+    let path = "semver/version.py";
+    let edit = |root: &str| {
+        let path = format!("{root}/{path}");
+        call(
+            "str_replace_editor",
+            serde_json::json!({"command": "insert", "path": path, "insert_line": 0, "new_str": "# mended"}),
+        )
+    };
+    let bash = |command: &str| call("bash", serde_json::json!({ "command": command }));
+    let replies = [
+        bash("cd semver; n=7; f() { echo \"f$n\"; }"),
+        bash("f; basename $PWD; ls nosuch"),
+        edit("/testbed"),
+        call("submit", serde_json::json!({})),
+        call("submit", serde_json::json!({})),
+    ];
+    let seen = assert_fixed("swe-agent", &rollout("swe-agent", &replies));
+    assert!(seen.contains("f7\nsemver\n"), "{seen}");
+    let run = |command: &str| call("execute_bash", serde_json::json!({ "command": command }));
+    let replies = [
+        call(
+            "execute_bash",
+            serde_json::json!({"command": "cd /tmp && read -r x && echo got $x", "timeout": 1}),
+        ),
+        call("execute_bash", serde_json::json!({"command": "word", "is_input": "true"})),
+        run("sleep 100 & jobs | wc -l"),
+        edit("/workspace/repo"),
+        call("finish", serde_json::json!({"message": "done", "task_completed": "true"})),
+    ];
+    let seen = assert_fixed("openhands", &rollout("openhands", &replies));
+    assert!(
+        seen.contains(
+            "got word\n[The command completed with exit code 0.]\n[Current working directory: /tmp]"
+        ),
+        "{seen}"
+    );
+}
+
+#[test]
+fn a_shell_stays_without_a_process() {
+    let world = World::new();
+    let mut child = world
+        .sbx()
+        .args(["shell", "--backend", "wasi"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = "n=5\ncd /tmp\necho $n $PWD\nfor i in 1 2\ndo\necho $i\ndone\n(exit 3)\n";
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(3), "5 /tmp\n1\n2\n"));
 }

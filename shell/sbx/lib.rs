@@ -19,7 +19,7 @@
 //! a parquet writer in its tree.
 #![forbid(unsafe_code)]
 
-pub use sbx_bash::{LiveShell, Script, Shell, Verdict, judge, outside};
+pub use sbx_bash::{LiveSession, LiveShell, Script, Shell, Verdict, judge, outside};
 pub use sbx_runtime::{
     Action, BUILTINS, Backend, ByteSize, Changes, Command, Denied, Early, Error, Exec, FileError, Host,
     Limits, Missing, Network, Observation, Outcome, Output, PRESETS, Plan, Policy, Refuse, Sandbox, Session,

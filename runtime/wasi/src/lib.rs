@@ -14,4 +14,4 @@ pub use engine::budget::{Budget, Running, Stop};
 pub use engine::crew::{Crew, StillRuns, Task};
 pub use engine::job::{Call, Exit, Job, Spawn};
 pub use fs::{Capture, Errno, Handle, Kind, Open, Stat, Tree, pipe};
-pub use sandbox::Sandbox;
+pub use sandbox::{Sandbox, Session};

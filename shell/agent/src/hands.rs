@@ -74,10 +74,7 @@ impl Hands {
     pub(crate) fn walls(&mut self) -> (Vec<String>, Vec<String>) {
         match self.hand.as_mut().map(|hand| &mut hand.shell) {
             Some(Kind::Each(shell)) => (shell.enforced(), shell.missing()),
-            Some(Kind::One(terminal)) => {
-                let plan = terminal.shell().session().sandbox().plan();
-                (plan.enforced.clone(), plan.missing.clone())
-            }
+            Some(Kind::One(terminal)) => terminal.shell().session().walls(),
             None => Default::default(),
         }
     }

@@ -16,5 +16,5 @@ mod wasi;
 
 pub use judge::{Verdict, judge, outside};
 pub use script::{Call, Script, Unread};
-pub use session::LiveShell;
+pub use session::{LiveSession, LiveShell};
 pub use shell::Shell;

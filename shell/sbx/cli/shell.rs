@@ -138,7 +138,7 @@ fn answer(shell: &mut LiveShell, request: Request) -> anyhow::Result<Value> {
     let time = |text: Option<String>| -> anyhow::Result<Option<Duration>> {
         text.map(|t| parse_duration(&t).map_err(anyhow::Error::msg)).transpose()
     };
-    let limit = shell.session().sandbox().policy().limits.time;
+    let limit = shell.session().policy().limits.time;
     let mut object = json!({"schema": "sbx.shell/1"});
     if let Some(script) = request.run {
         let seen = shell.run_for(&script, time(request.timeout)?.unwrap_or(limit))?;

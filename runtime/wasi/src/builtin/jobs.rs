@@ -130,22 +130,39 @@ pub(super) fn jobs(shell: &mut Shell, argv: &[Vec<u8>]) -> Done {
             out.extend_from_slice(format!("{}\n", job.pid).as_bytes());
             continue;
         }
-        let mark = match all.len() - n {
-            1 => '+',
-            2 => '-',
-            _ => ' ',
-        };
-        let state = status.map_or_else(|| "Running".to_string(), ended);
-        let pid = if letters.contains(&b'l') { format!("{} ", job.pid) } else { " ".into() };
-        out.extend_from_slice(format!("[{}]{mark} {pid}{state:<24}", job.number).as_bytes());
-        out.extend_from_slice(&job.text);
-        if status.is_none() {
-            out.extend_from_slice(b" &");
-        }
-        out.push(b'\n');
+        out.extend(shown_job(job, all.len() - n, letters.contains(&b'l')));
     }
     shell.jobs.0.retain(|j| j.waiter.status().is_none());
     shell.printed(&argv[0], &out)
+}
+
+/// A line about a job; `from_last` is 1 for the newest.
+fn shown_job(job: &Job, from_last: usize, with_pid: bool) -> Vec<u8> {
+    let mark = match from_last {
+        1 => '+',
+        2 => '-',
+        _ => ' ',
+    };
+    let status = job.waiter.status();
+    let state = status.map_or_else(|| "Running".to_string(), ended);
+    let pid = if with_pid { format!("{} ", job.pid) } else { " ".into() };
+    let mut line = format!("[{}]{mark} {pid}{state:<24}", job.number).into_bytes();
+    line.extend_from_slice(&job.text);
+    if status.is_none() {
+        line.extend_from_slice(b" &");
+    }
+    line.push(b'\n');
+    line
+}
+
+/// Takes the jobs that have ended from a shell, and gives the lines about them.
+pub(crate) fn ended_jobs(shell: &mut Shell) -> Vec<u8> {
+    let all = &mut shell.jobs.0;
+    let count = all.len();
+    let shown = all.iter().enumerate().filter(|(_, job)| !job.disowned && job.waiter.status().is_some());
+    let lines = shown.flat_map(|(n, job)| shown_job(job, count - n, false)).collect();
+    all.retain(|job| job.waiter.status().is_none());
+    lines
 }
 
 pub(super) fn kill(shell: &mut Shell, argv: &[Vec<u8>]) -> Done {

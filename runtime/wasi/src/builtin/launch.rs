@@ -361,6 +361,7 @@ pub(super) fn timeout(shell: &mut Shell, argv: &[Vec<u8>]) -> Done {
     sub.signal = shell.signal.clone();
     if !time.is_zero() {
         sub.budget = shell.budget.child(Some(time));
+        sub.around = sub.budget.clone();
     }
     let budget = sub.budget.clone();
     let command = command.to_vec();

@@ -9,7 +9,7 @@ mod echo;
 pub(crate) mod escape;
 mod flow;
 mod getopts;
-mod jobs;
+pub(crate) mod jobs;
 mod launch;
 mod limits;
 mod lookup;

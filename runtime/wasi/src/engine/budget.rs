@@ -34,6 +34,8 @@ pub enum Stop {
     Cancelled,
     /// It wrote more output than anybody would read.
     Output,
+    /// Ctrl-C.
+    Interrupted,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,7 @@ impl Stop {
             Stop::Time => 1,
             Stop::Cancelled => 2,
             Stop::Output => 3,
+            Stop::Interrupted => 4,
         }
     }
 
@@ -76,7 +79,8 @@ impl Stop {
             0 => None,
             1 => Some(Stop::Time),
             2 => Some(Stop::Cancelled),
-            _ => Some(Stop::Output),
+            3 => Some(Stop::Output),
+            _ => Some(Stop::Interrupted),
         }
     }
 }
@@ -220,6 +224,11 @@ impl Budget {
                 Err(Errno::AGAIN)
             }
         }
+    }
+
+    /// Whether the memory, and whether the jobs were not enough since this was asked for the last time.
+    pub(crate) fn take_fired(&self) -> (bool, bool) {
+        (self.all.memory_fired.swap(false, Relaxed), self.all.processes_fired.swap(false, Relaxed))
     }
 
     /// Jobs that run.

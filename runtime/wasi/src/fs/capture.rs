@@ -55,6 +55,10 @@ impl Capture {
         Handle::capture(self.0.clone())
     }
 
+    pub(super) fn write(&self, from: &[u8], budget: &Budget) -> Result<usize, Errno> {
+        self.0.write(from, budget)
+    }
+
     /// Takes what was written since the last time.
     pub fn take(&self) -> Vec<u8> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -41,7 +41,7 @@ impl Meta {
         Meta {
             ino: found.ino,
             mode: found.mode,
-            nlink: 1,
+            nlink: found.nlink,
             mtime: found.mtime,
             atime: found.atime,
             ctime: found.ctime,

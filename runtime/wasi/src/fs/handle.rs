@@ -3,6 +3,7 @@
 use super::capture;
 use super::file::File;
 use super::pipe::{self, Reader, Writer};
+use super::terminal::Terminal;
 use super::{Kind, Stat};
 use crate::engine::budget::{Budget, SLICE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -36,6 +37,7 @@ enum What {
     Write(Writer),
     Capture(Arc<capture::Inner>),
     Host(OwnedFd),
+    Terminal(Terminal),
     Directory(Vec<u8>),
 }
 
@@ -80,6 +82,10 @@ impl Handle {
 
     pub(super) fn capture(inner: Arc<capture::Inner>) -> Handle {
         Handle::of(What::Capture(inner))
+    }
+
+    pub(super) fn terminal(terminal: Terminal) -> Handle {
+        Handle::of(What::Terminal(terminal))
     }
 
     pub(super) fn device(kind: Kind) -> Option<Handle> {
@@ -128,6 +134,7 @@ impl Handle {
                 Ok(n)
             }
             What::Read(reader) => reader.read(into, budget),
+            What::Terminal(terminal) => terminal.read(into, budget),
             What::Host(fd) => {
                 wait(fd, PollFlags::IN, budget)?;
                 rustix::io::read(fd, into)
@@ -157,6 +164,7 @@ impl Handle {
             }
             What::Write(writer) => writer.write(from, budget),
             What::Capture(capture) => capture.write(from, budget),
+            What::Terminal(terminal) => terminal.write(from, budget),
             What::Host(fd) => {
                 wait(fd, PollFlags::OUT, budget)?;
                 // So much goes into a pipe that is ready, without waiting for whoever reads it.
@@ -226,9 +234,12 @@ impl Handle {
                 *at = place(*at, open.file.size())?;
                 Ok(*at)
             }
-            What::Bytes { .. } | What::Read(_) | What::Write(_) | What::Capture(_) | What::Host(_) => {
-                Err(Errno::SPIPE)
-            }
+            What::Bytes { .. }
+            | What::Read(_)
+            | What::Write(_)
+            | What::Capture(_)
+            | What::Host(_)
+            | What::Terminal(_) => Err(Errno::SPIPE),
             What::Directory(_) => Err(Errno::ISDIR),
             What::Null | What::Zero | What::Full | What::Random => Ok(0),
         }
@@ -254,6 +265,7 @@ impl Handle {
             What::Full => Stat::device(Kind::Full),
             What::Random => Stat::device(Kind::Random),
             What::Directory(_) => Stat::device(Kind::Dir),
+            What::Terminal(_) => Stat::device(Kind::Tty),
             What::Host(_) if self.is_tty() => Stat::device(Kind::Tty),
             What::Bytes { .. } | What::Read(_) | What::Write(_) | What::Capture(_) | What::Host(_) => {
                 Stat::device(Kind::Fifo)
@@ -285,15 +297,21 @@ impl Handle {
         }
     }
 
-    /// Whether it is a terminal: only a descriptor of the caller's can be.
+    /// Whether it is a terminal: a session's, or a descriptor of the caller's.
     pub fn is_tty(&self) -> bool {
-        matches!(&*self.0, What::Host(fd) if rustix::termios::isatty(fd))
+        match &*self.0 {
+            What::Terminal(_) => true,
+            What::Host(fd) => rustix::termios::isatty(fd),
+            _ => false,
+        }
     }
 
     /// Whether it can be read, and whether it can be written.
     pub fn access(&self) -> (bool, bool) {
         match &*self.0 {
-            What::Null | What::Zero | What::Full | What::Random | What::Host(_) => (true, true),
+            What::Null | What::Zero | What::Full | What::Random | What::Host(_) | What::Terminal(_) => {
+                (true, true)
+            }
             What::Bytes { .. } | What::Read(_) | What::Directory(_) => (true, false),
             What::File(open) => (open.reads, open.writes),
             What::Write(_) | What::Capture(_) => (false, true),
@@ -318,6 +336,7 @@ impl Handle {
         match &*self.0 {
             What::Read(reader) => reader.is_ready(),
             What::Write(writer) => writer.is_ready(),
+            What::Terminal(terminal) => to_write || terminal.is_readable(),
             What::Host(fd) => {
                 let flags = if to_write { PollFlags::OUT } else { PollFlags::IN };
                 poll(&mut [PollFd::new(fd, flags)], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))

@@ -30,6 +30,7 @@ pub(super) struct Found {
     pub kind: FileType,
     pub mode: u32,
     pub size: u64,
+    pub nlink: u64,
     pub ino: u64,
     pub mtime: SystemTime,
     pub ctime: SystemTime,
@@ -89,6 +90,7 @@ impl Lower {
             kind: FileType::from_raw_mode(stat.st_mode),
             mode: stat.st_mode & 0o7777,
             size: u64::try_from(stat.st_size).unwrap_or(0),
+            nlink: stat.st_nlink,
             ino: stat.st_ino,
             mtime: time(stat.st_mtime, stat.st_mtime_nsec),
             ctime: time(stat.st_ctime, stat.st_ctime_nsec),
@@ -114,7 +116,7 @@ impl Lower {
         Ok(readlinkat(&dir, name, Vec::new())?.into_bytes())
     }
 
-    /// Names in a directory, without `.` and `..`, in no order.
+    /// Names in a directory, without `.` and `..`, in the host's order.
     pub(super) fn list(&self, path: &[u8]) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
         let dir = self.directory(path)?;
         let mut names = Vec::new();

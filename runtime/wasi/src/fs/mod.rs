@@ -7,10 +7,12 @@ mod area;
 mod capture;
 mod file;
 mod handle;
+mod listing;
 mod lower;
 mod names;
 mod pipe;
 mod stat;
+mod terminal;
 mod tree;
 mod upper;
 mod view;
@@ -21,6 +23,7 @@ pub use capture::Capture;
 pub(crate) use handle::random;
 pub use handle::{Handle, pipe};
 pub use stat::{Kind, Open, Stat};
+pub(crate) use terminal::Terminal;
 pub use tree::Tree;
 
 /// The system's errors: names and texts as everybody knows them.

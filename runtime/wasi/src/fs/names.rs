@@ -55,6 +55,17 @@ pub(super) struct Dir {
     pub origin: Option<Origin>,
     /// `None` stands for what is gone.
     pub entries: BTreeMap<Vec<u8>, Option<Id>>,
+    /// When each name was entered that is not the host's: a number that grows.
+    pub entered: BTreeMap<Vec<u8>, u64>,
+    /// Size of the host's directory, in bytes.
+    pub size: u64,
+}
+
+impl Dir {
+    /// A directory of the host.
+    pub(super) fn over(origin: Origin, found: &Found) -> Dir {
+        Dir { origin: Some(origin), size: found.size, ..Dir::default() }
+    }
 }
 
 /// Where in the host's directory something comes from.
@@ -170,7 +181,7 @@ impl Names {
         let area = self.node(dir)?.area.clone();
         let meta = Meta::lower(&found);
         let body = match Kind::of(found.kind) {
-            Kind::Dir => Body::Dir(Dir { origin: Some(origin), entries: BTreeMap::new() }),
+            Kind::Dir => Body::Dir(Dir::over(origin, &found)),
             Kind::File => {
                 let file = File::lower(&found, origin.lower.clone(), origin.path.clone(), area.clone());
                 Body::File { file: Arc::new(file), origin: Some(origin) }
@@ -197,7 +208,10 @@ impl Names {
         if name.len() > NAME_MAX {
             return Err(Errno::NAMETOOLONG);
         }
-        self.dir_mut(dir)?.entries.insert(name.to_vec(), Some(id));
+        let turn = self.ino();
+        let here = self.dir_mut(dir)?;
+        here.entries.insert(name.to_vec(), Some(id));
+        here.entered.insert(name.to_vec(), turn);
         self.node_mut(id)?.names += 1;
         self.touch(dir)
     }
@@ -208,7 +222,9 @@ impl Names {
             Some(origin) => origin.lower.stat(&origin.path).is_ok(),
             None => false,
         };
-        let entries = &mut self.dir_mut(dir)?.entries;
+        let here = self.dir_mut(dir)?;
+        here.entered.remove(name);
+        let entries = &mut here.entries;
         let gone = entries.remove(name).flatten();
         if shows {
             entries.insert(name.to_vec(), None);
@@ -310,23 +326,6 @@ impl Names {
         Ok(())
     }
 
-    /// Names and kinds in a directory, in the order of their bytes.
-    pub(super) fn list(&self, dir: Id) -> Result<Vec<(Vec<u8>, Kind)>, Errno> {
-        let here = self.dir(dir)?;
-        let mut all: BTreeMap<Vec<u8>, Kind> = BTreeMap::new();
-        if let Some(origin) = &here.origin {
-            let names = origin.lower.list(&origin.path)?;
-            let untouched = names.into_iter().filter(|(name, _)| !here.entries.contains_key(name));
-            all.extend(untouched.map(|(name, kind)| (name, Kind::of(kind))));
-        }
-        for (name, id) in &here.entries {
-            if let Some(id) = id {
-                all.insert(name.clone(), self.kind(*id)?);
-            }
-        }
-        Ok(all.into_iter().collect())
-    }
-
     pub(super) fn kind(&self, id: Id) -> Result<Kind, Errno> {
         Ok(match &self.node(id)?.body {
             Body::Dir(_) => Kind::Dir,
@@ -341,11 +340,7 @@ impl Names {
         Ok(match &node.body {
             Body::File { file, .. } => Stat::of(Kind::File, &file.meta(), file.size()),
             Body::Link { target, .. } => Stat::of(Kind::Link, &node.meta, target.len() as u64),
-            Body::Dir(_) => {
-                let mut stat = Stat::of(Kind::Dir, &node.meta, 4096);
-                stat.nlink = 2;
-                stat
-            }
+            Body::Dir(dir) => self.dir_stat(node, dir),
             Body::Device(kind) => Stat { kind: *kind, ..Stat::of(*kind, &node.meta, 0) },
         })
     }

@@ -174,7 +174,8 @@ impl Tree {
         Handle::file(file, how.read, how.write || how.append, how.append)
     }
 
-    /// Names and kinds in a directory, in the order of their bytes, without `.` and `..`.
+    /// Names and kinds in a directory, without `.` and `..`: the host's in its order, then what was made here, newest first, as in
+    /// a native sandbox.
     ///
     /// # Errors
     /// As `opendir(3)`.

@@ -8,7 +8,6 @@ use super::names::{Body, Dir, Id, Names, Origin};
 use super::stat::Kind;
 use rustix::io::Errno;
 use sbx_runtime::{Error, OBJECTS, Policy, Workspace};
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -148,7 +147,7 @@ impl Build {
         let found = lower.stat(b"")?;
         let node = self.names.node_mut(id)?;
         (node.meta, node.area) = (Meta::lower(&found), area.cloned());
-        node.body = Body::Dir(Dir { origin: Some(origin), entries: BTreeMap::new() });
+        node.body = Body::Dir(Dir::over(origin, &found));
         Ok(id)
     }
 }

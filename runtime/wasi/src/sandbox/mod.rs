@@ -3,12 +3,15 @@
 mod fit;
 mod programs;
 mod run;
+mod session;
 
 use crate::engine::Machine;
 use crate::engine::crew::Crew;
 use crate::fs::Tree;
+use crate::shell::World;
 use programs::Commands;
 use sbx_runtime::{Action, Changes, Error, Observation, Policy, Stream, Timings, Workspace, thread};
+pub use session::Session;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -104,6 +107,16 @@ impl Sandbox {
         }
         let what = || "the changes of the workspace".to_string();
         self.tree.changes(&self.lower).map_err(|reason| Error::System { what: what(), reason })
+    }
+
+    /// What all shells of the sandbox share.
+    fn world(&self) -> World {
+        World {
+            tree: self.tree.clone(),
+            programs: self.commands.clone(),
+            crew: self.crew.clone(),
+            runs_files: false,
+        }
     }
 
     /// The policy that holds.

@@ -4,16 +4,16 @@ use super::Sandbox;
 use crate::engine::budget::{Budget, Stop};
 use crate::engine::crew::Task;
 use crate::fs::{Capture, Errno, Handle};
-use crate::shell::{Setup, World, run_script, start};
+use crate::shell::{Ended, Setup, run_script, start};
 use sbx_runtime::{Action, Error, Observation, Outcome, Output, Stdin, Stream};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
 /// Time in which everything ends after it was told to.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// How often output is taken while an action runs.
-const TURN: Duration = Duration::from_millis(10);
+pub(super) const TURN: Duration = Duration::from_millis(10);
 /// An action that writes this many times its kept output is ended: nobody reads it, and it only burns the processor.
 const OUTPUT_FACTOR: u64 = 1024;
 /// …but never below this many bytes of one stream.
@@ -32,29 +32,31 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let budget = Budget::new(time, limits.memory.0, limits.processes);
     let cpu_before = sandbox.crew.cpu();
     let mut streams = Streams::open(action, limits.output.0)?;
-    let (status, left_over) = match script(sandbox, action) {
+    let (ended, left_over) = match script(sandbox, action) {
         Err((text, status)) => {
             let _ = streams.stdio[2].write_all(text.as_bytes(), &budget);
-            (status, 0)
+            (Ended { status, signal: None }, 0)
         }
         Ok((script, cwd)) => {
             let task = begin(sandbox, action, &budget, &streams, script, cwd)?;
-            let status = streams.serve(&task, &budget, seen)?;
+            let ended = streams.serve(&task, &budget, seen)?;
             let left_over = budget.jobs();
             budget.stop(Stop::Cancelled);
             if !sandbox.crew.settle(PATIENCE) {
                 return Err(Error::Gone("a background job of an action did not end".into()));
             }
-            (status, left_over)
+            (ended, left_over)
         }
     };
     streams.take(seen);
     let stopped = streams.stopped;
     let [stdout, stderr] = streams.outputs;
+    let status = ended.status;
     let (outcome, exit_code) = match stopped {
         Some(Stop::Time) => (Outcome::TimedOut, TIMED_OUT),
         Some(Stop::Output) => (Outcome::OutputLimit, KILLED),
         _ if budget.memory_fired() => (Outcome::OutOfMemory, status),
+        _ if ended.signal.is_some() => (Outcome::Signaled, status),
         _ => (Outcome::Exited, status),
     };
     let fired = [
@@ -116,6 +118,12 @@ fn script(sandbox: &Sandbox, action: &Action) -> Result<(Vec<u8>, Vec<u8>), (Str
     Ok((words.join(&b' '), cwd))
 }
 
+/// The variables that a shell begins with.
+pub(super) fn environment(sandbox: &Sandbox, action: &Action) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let all = action.environment(&sandbox.env).into_iter();
+    all.map(|(key, value)| (key.into_vec(), value.into_vec())).collect()
+}
+
 fn begin(
     sandbox: &Sandbox,
     action: &Action,
@@ -123,18 +131,9 @@ fn begin(
     streams: &Streams,
     script: Vec<u8>,
     cwd: Vec<u8>,
-) -> Result<Task<i32>, Error> {
-    let environment: BTreeMap<Vec<u8>, Vec<u8>> = action
-        .environment(&sandbox.env)
-        .into_iter()
-        .map(|(key, value)| (key.into_vec(), value.into_vec()))
-        .collect();
-    let world = World {
-        tree: sandbox.tree.clone(),
-        programs: sandbox.commands.clone(),
-        crew: sandbox.crew.clone(),
-        runs_files: false,
-    };
+) -> Result<Task<Ended>, Error> {
+    let environment = environment(sandbox, action);
+    let world = sandbox.world();
     let (budget, stdio) = (budget.clone(), streams.stdio.clone());
     let work = move || {
         let setup = Setup { world, budget, stdio, environment, cwd, umask: 0o22 };
@@ -197,8 +196,8 @@ impl Streams {
         }
     }
 
-    /// Takes output until the action has ended; its status.
-    fn serve(&mut self, task: &Task<i32>, budget: &Budget, seen: Seen<'_>) -> Result<i32, Error> {
+    /// Takes output until the action has ended; how it did.
+    fn serve(&mut self, task: &Task<Ended>, budget: &Budget, seen: Seen<'_>) -> Result<Ended, Error> {
         let mut last_moment = None;
         loop {
             let ended = task.wait(TURN);

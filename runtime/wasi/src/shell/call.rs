@@ -450,6 +450,7 @@ impl Shell {
         let Ok(running) = self.budget.begin() else { return Err(self.no_fork()) };
         let mut child = self.fork();
         child.subshell = 0;
+        child.foreground = None;
         child.signal = self.signal.clone();
         child.pid = self.next_pid();
         child.variables = super::variable::Variables::default();

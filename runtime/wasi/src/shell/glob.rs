@@ -140,6 +140,8 @@ impl Shell {
 
     fn entries(&self, base: &[u8]) -> Vec<(Vec<u8>, Kind)> {
         let directory: &[u8] = if base.is_empty() { b"." } else { base };
-        self.world.tree.list(&self.cwd, directory).unwrap_or_default()
+        let mut names = self.world.tree.list(&self.cwd, directory).unwrap_or_default();
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        names
     }
 }

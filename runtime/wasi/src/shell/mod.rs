@@ -8,13 +8,16 @@
 
 mod arithmetic;
 mod assign;
+mod background;
 mod brace;
 mod call;
+mod compound;
 mod conditional;
 mod execute;
 mod expand;
 mod field;
 mod glob;
+mod interactive;
 mod job;
 mod memory;
 mod parameter;
@@ -22,6 +25,7 @@ mod pattern;
 mod print;
 mod redirect;
 mod run;
+mod script;
 mod stack;
 mod state;
 mod substitute;
@@ -44,9 +48,10 @@ mod corpus;
 mod tests;
 
 pub(crate) use call::{Expanded, Meaning, split_path};
+pub(crate) use interactive::{Foreground, Line};
 pub(crate) use job::Job;
 pub(crate) use print::function_text;
-pub(crate) use run::{Setup, run_script, start};
+pub(crate) use run::{Ended, Setup, run_script, start};
 pub(crate) use state::{Call, Leave, Program, Programs, Shell, World};
 pub(crate) use syntax::{Assigned, Assignment, is_name};
 pub(crate) use variable::{Map, Value, Variable};

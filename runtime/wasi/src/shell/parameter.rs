@@ -65,12 +65,21 @@ impl Shell {
         self.emit(got, quoted, out)
     }
 
+    /// A parameter without a value ends the shell, but not one on a terminal.
+    fn no_value(&mut self) -> Leave {
+        self.status = if self.subshell > 0 || self.is_interactive() { 1 } else { 127 };
+        if self.subshell == 0 && self.is_interactive() { Leave::Discard } else { Leave::Exit }
+    }
+
     pub(super) fn unbound(&mut self, name: &[u8]) -> Leave {
         let shown: Vec<u8> =
             if name.first().is_some_and(u8::is_ascii_digit) { [b"$", name].concat() } else { name.to_vec() };
         self.complain_bytes(&[&shown[..], b": unbound variable"].concat());
-        self.status = if self.subshell > 0 || self.options.errexit { 1 } else { 127 };
-        Leave::Exit
+        let leave = self.no_value();
+        if self.options.errexit {
+            self.status = 1;
+        }
+        leave
     }
 
     /// The parameter's name, behind `!` another one's, and what it is.
@@ -297,8 +306,7 @@ impl Shell {
                     };
                 }
                 self.complain_bytes(&[name, b": ", &message[..]].concat());
-                self.status = if self.subshell > 0 { 1 } else { 127 };
-                Err(Leave::Exit)
+                Err(self.no_value())
             }
         }
     }

@@ -35,7 +35,9 @@ pub(crate) fn start(setup: Setup) -> Shell {
     let memory = Account::new(&setup.budget);
     let mut shell = Shell {
         world: setup.world,
+        around: setup.budget.clone(),
         budget: setup.budget,
+        foreground: None,
         variables,
         functions: Arc::default(),
         aliases: Arc::default(),
@@ -129,7 +131,21 @@ impl Shell {
     }
 }
 
-/// Runs a script's text to its end, the trap `EXIT` with it; the status as `$?`.
-pub(crate) fn run_script(shell: &mut Shell, text: &[u8]) -> i32 {
-    shell.run_to_end(|shell| shell.script(text, 1, " -c:"))
+/// How a script ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// As `$?` says it.
+    pub status: i32,
+    /// The signal that ended the shell itself.
+    pub signal: Option<i32>,
+}
+
+/// Runs a script's text to its end, the trap `EXIT` with it.
+pub(crate) fn run_script(shell: &mut Shell, text: &[u8]) -> Ended {
+    let ended = shell.script(text, 1, " -c:");
+    let signal = match ended {
+        Err(super::Leave::Killed(signal)) => Some(signal),
+        _ => None,
+    };
+    Ended { status: shell.finish(ended), signal }
 }

@@ -2,7 +2,7 @@
 
 use super::syntax::Function;
 use super::variable::{Value, Variable, Variables};
-use crate::engine::budget::Budget;
+use crate::engine::budget::{Budget, Stop};
 use crate::fs::{Handle, Tree};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -70,6 +70,10 @@ pub(crate) struct Options {
 pub(crate) struct Shell {
     pub world: World,
     pub budget: Budget,
+    /// What jobs in the background are a part of.
+    pub around: Budget,
+    /// Of a shell that reads line by line from a terminal: what Ctrl-C ends.
+    pub foreground: Option<super::Foreground>,
     pub variables: Variables,
     pub functions: Arc<HashMap<Vec<u8>, Defined>>,
     pub aliases: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
@@ -174,8 +178,8 @@ impl Shell {
 
     /// Whether to go on.
     pub(crate) fn check(&self) -> Run {
-        if self.budget.check().is_err() {
-            return Err(Leave::Killed(9));
+        if let Err(stop) = self.budget.check() {
+            return Err(Leave::Killed(if stop == Stop::Interrupted { super::execute::SIGINT } else { 9 }));
         }
         match self.signal.load(Ordering::Relaxed) {
             0 => Ok(()),
@@ -263,7 +267,10 @@ impl Shell {
     /// As [`Shell::complain`].
     pub(crate) fn complain_bytes(&self, message: &[u8]) {
         let mut out = self.origin.to_vec();
-        out.extend_from_slice(format!(": line {}: ", self.line).as_bytes());
+        match self.is_interactive() {
+            true => out.extend_from_slice(b": "),
+            false => out.extend_from_slice(format!(": line {}: ", self.line).as_bytes()),
+        }
         out.extend_from_slice(message);
         out.push(b'\n');
         self.print_error(&out);

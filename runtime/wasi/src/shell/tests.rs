@@ -121,7 +121,7 @@ pub(super) fn own(dir: &Path, script: &str, limits: Budget) -> Seen {
     };
     let text = script.as_bytes().to_vec();
     let thread = std::thread::Builder::new().stack_size(STACK);
-    let status = thread.spawn(move || run_script(&mut start(setup), &text)).unwrap().join().unwrap();
+    let status = thread.spawn(move || run_script(&mut start(setup), &text).status).unwrap().join().unwrap();
     let mut files = BTreeMap::new();
     kept(&tree, AT, "", &mut files);
     let text = |capture: &Capture| String::from_utf8_lossy(&capture.take()).into_owned();

@@ -78,7 +78,7 @@ impl Terminal {
         // A time of the model's own is waited for whole.
         let (time, quiet) = match input.time {
             Some(time) => (time, None),
-            None => (self.shell.session().sandbox().policy().limits.time, Some(QUIET)),
+            None => (self.shell.session().policy().limits.time, Some(QUIET)),
         };
         match self.shell.session().wait(time, quiet)? {
             Waited::Ended(seen) => {

@@ -1,3 +1,3 @@
 //! The backend without processes.
 
-pub(crate) use sbx_wasi::Sandbox;
+pub(crate) use sbx_wasi::{Sandbox, Session};

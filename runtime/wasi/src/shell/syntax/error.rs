@@ -16,6 +16,14 @@ pub(crate) enum SyntaxError {
 }
 
 impl SyntaxError {
+    /// The one line that bash prints on a terminal.
+    pub(crate) fn line(&self, origin: &str) -> Vec<u8> {
+        let lines = self.lines("", b"");
+        let first = lines.split_inclusive(|b| *b == b'\n').next().unwrap_or_default();
+        let message = first.windows(2).position(|w| w == b": ").map_or(first, |at| &first[at + 2..]);
+        [origin.as_bytes(), b": ", message].concat()
+    }
+
     /// The lines that bash prints: `origin` is `bash: -c:`, `bash: eval:` or a script's name.
     pub(crate) fn lines(&self, origin: &str, text: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();

@@ -3,6 +3,7 @@
 //! Nothing is expanded or run here. The reader never recurses deeper than its [`Parser::new`] stack floor allows, and
 //! looks at each byte a bounded number of times.
 
+mod alias;
 mod error;
 mod heredoc;
 mod lex;
@@ -13,6 +14,7 @@ mod test;
 mod tree;
 mod word;
 
+pub(crate) use alias::Aliases;
 pub(crate) use error::SyntaxError;
 pub(crate) use parse::Parser;
 pub(crate) use tree::*;

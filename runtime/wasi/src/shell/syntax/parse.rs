@@ -1,5 +1,6 @@
 //! The grammar: lists, pipelines and compound commands.
 
+use super::alias::{Aliases, Expanding};
 use super::error::SyntaxError;
 use super::heredoc::{Pending, Unended};
 use super::lex::Token;
@@ -40,6 +41,8 @@ pub(crate) struct Parser<'a> {
     pub(super) unended: Vec<Unended>,
     /// Whether `@(…)` is a pattern.
     pub(crate) extglob: bool,
+    pub(super) aliases: Option<&'a Aliases>,
+    pub(super) expanding: Expanding,
     /// The lowest address that the stack may reach.
     pub(super) floor: usize,
 }
@@ -65,6 +68,8 @@ impl<'a> Parser<'a> {
             taken: 0,
             unended: Vec::new(),
             extglob: false,
+            aliases: None,
+            expanding: Expanding::default(),
             floor,
         }
     }
@@ -278,6 +283,7 @@ impl<'a> Parser<'a> {
 
     pub(super) fn command(&mut self) -> Read<Command> {
         self.deeper()?;
+        self.expand_alias(true)?;
         if !self.begins()? {
             return Err(self.unexpected());
         }

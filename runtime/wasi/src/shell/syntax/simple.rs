@@ -31,6 +31,7 @@ impl Parser<'_> {
                 redirects.push(redirect);
                 continue;
             }
+            self.expand_alias(simple.words.is_empty())?;
             match self.peek()? {
                 Token::Word(_) => {
                     let Token::Word(mut word) = self.take()? else { continue };
