@@ -233,3 +233,39 @@ fn a_shell_stays_without_a_process() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(3), "5 /tmp\n1\n2\n"));
 }
+
+/// Runs sbx where the kernel gives no namespace, no mount, no Landlock, no seccomp and no `openat2`.
+fn restricted(world: &World, args: &[&str]) -> Option<std::process::Output> {
+    /// `unshare`, `clone` of namespaces, `clone3`, `mount`, `open_tree`, `move_mount`, the three of Landlock, `seccomp`,
+    /// `openat2`, `memfd_create`, `pidfd_open`, `chroot`, `pivot_root`, `setns`.
+    const CALLS: &str = "272 56:1:0:0x7e020000 435:38 165 428:38 429:38 444:38 445:38 446:38 317:38 437:38 319:38 434:38 \
+                         161 155 308";
+    let mut python = Command::new("python3");
+    if !python.arg("--version").output().is_ok_and(|o| o.status.success()) || !cfg!(target_arch = "x86_64") {
+        assert!(std::env::var_os("SBX_MUST_WORK").is_none(), "no python3 to deny calls with");
+        eprintln!("SKIPPED: no python3 to deny calls with");
+        return None;
+    }
+    let mut command = Command::new("python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/deny.py")).args(CALLS.split_whitespace());
+    command.args(["--", env!("CARGO_BIN_EXE_sbx")]).args(args).env_remove("SBX_POLICY");
+    Some(command.current_dir(world.workspace()).stdin(Stdio::null()).output().unwrap())
+}
+
+#[test]
+fn in_the_most_restricted_container_it_works_and_says_what_stands() {
+    let world = World::new();
+    let script = "cat file.txt | tr o O; echo two >> file.txt; ls / | head -n 1; cat /etc/shadow; exit 3";
+    let patch = world.dir.path().join("changes.patch");
+    let patch = patch.to_str().unwrap();
+    let args = ["exec", "--json", "--backend", "wasi", "--changes", patch, "-c", script];
+    let Some(output) = restricted(&world, &args) else { return };
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}{}", text(&output.stdout), text(&output.stderr)));
+    assert_eq!((&object["exit_code"], &object["stdout"]), (&3.into(), &"One\nbin\n".into()), "{object}");
+    assert_eq!(object["enforced"], serde_json::json!(["wasm", "no-processes", "no-network", "limits"]));
+    assert!(std::fs::read_to_string(patch).unwrap().contains("+two\n"));
+    let doctor = restricted(&world, &["doctor", "--json"]).unwrap();
+    let said = text(&doctor.stdout);
+    assert!(said.contains("commands run; enforced: wasm no-processes no-network limits\""), "{said}");
+}

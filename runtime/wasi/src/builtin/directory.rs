@@ -264,3 +264,50 @@ pub(super) fn dirs(shell: &mut Shell, argv: &[Vec<u8>]) -> Done {
     }
     shell.printed(&argv[0], &out)
 }
+
+/// Makes named pipes.
+pub(super) fn mkfifo(shell: &mut Shell, argv: &[Vec<u8>]) -> Done {
+    let mut mode = 0o666 & !shell.umask;
+    let (mut names, mut words) = (Vec::new(), argv[1..].iter());
+    while let Some(word) = words.next() {
+        let given = match word.as_slice() {
+            b"--" => {
+                names.extend(words.by_ref());
+                break;
+            }
+            b"-m" => words.next().map(Vec::as_slice).unwrap_or_default(),
+            long if long.starts_with(b"--mode=") => &long[b"--mode=".len()..],
+            short if short.starts_with(b"-m") => &short[2..],
+            option if option.starts_with(b"-") && option.len() > 1 => {
+                let shown = [&b"mkfifo: invalid option -- '"[..], &option[1..2], b"'\n"].concat();
+                shell.print_error(&shown);
+                shell.print_error(b"Try 'mkfifo --help' for more information.\n");
+                return Ok(1);
+            }
+            _ => {
+                names.push(word);
+                continue;
+            }
+        };
+        let octal = std::str::from_utf8(given).ok().and_then(|text| u32::from_str_radix(text, 8).ok());
+        let Some(octal) = octal.filter(|mode| *mode <= 0o777) else {
+            shell.print_error(b"mkfifo: invalid mode\n");
+            return Ok(1);
+        };
+        mode = octal;
+    }
+    if names.is_empty() {
+        shell.print_error(b"mkfifo: missing operand\nTry 'mkfifo --help' for more information.\n");
+        return Ok(1);
+    }
+    let mut status = 0;
+    for name in names {
+        if let Err(errno) = shell.world.tree.make_pipe(&shell.cwd, name, mode) {
+            let why = message(errno);
+            let shown = [b"mkfifo: cannot create fifo '", &name[..], b"': ", why.as_bytes(), b"\n"];
+            shell.print_error(&shown.concat());
+            status = 1;
+        }
+    }
+    Ok(status)
+}

@@ -37,7 +37,7 @@ pub(crate) enum Builtin {
 use Builtin::{Declaring, Plain};
 
 /// All built-ins, sorted by name.
-const ALL: [(&str, Builtin); 71] = [
+const ALL: [(&str, Builtin); 72] = [
     (".", Plain(flow::source)),
     (":", Plain(flow::yes)),
     ("[", Plain(test::test)),
@@ -76,6 +76,7 @@ const ALL: [(&str, Builtin); 71] = [
     ("local", Declaring(declare::local)),
     ("logout", Plain(flow::exit)),
     ("mapfile", Plain(read::mapfile)),
+    ("mkfifo", Plain(directory::mkfifo)),
     ("nice", Plain(launch::nice)),
     ("nohup", Plain(launch::nohup)),
     ("popd", Plain(directory::popd)),
@@ -112,9 +113,9 @@ const ALL: [(&str, Builtin); 71] = [
 ];
 
 /// Those that are programs elsewhere: a policy may leave them out, and `type` gives their path.
-const PROGRAMS: [&str; 14] = [
-    "flock", "bash", "env", "nice", "nohup", "setsid", "sh", "sleep", "stdbuf", "time", "timeout", "which",
-    "xargs", "dash",
+const PROGRAMS: [&str; 15] = [
+    "mkfifo", "flock", "bash", "env", "nice", "nohup", "setsid", "sh", "sleep", "stdbuf", "time", "timeout",
+    "which", "xargs", "dash",
 ];
 
 /// The built-in of this name.

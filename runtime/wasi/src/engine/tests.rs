@@ -136,9 +136,8 @@ fn pipelines_lose_nothing() {
 
 #[test]
 fn whatever_computes_or_waits_ends_with_its_action() {
-    for line in ["yes", "sleep 3600", "cat", "tail -f f"] {
+    for line in ["yes", "sleep 3600", "cat"] {
         let world = World::new();
-        std::fs::write(world.dir.path().join("f"), "x").unwrap();
         let (read, write) = pipe();
         std::thread::scope(|scope| {
             let running = scope.spawn(|| world.run(line, [read, Handle::null(), Handle::null()]));

@@ -1,6 +1,7 @@
 //! An open file: of the tree, a pipe's end, a device, or a buffer of the caller's.
 
 use super::capture;
+use super::fifo;
 use super::file::File;
 use super::pipe::{self, Reader, Writer};
 use super::terminal::Terminal;
@@ -38,6 +39,7 @@ enum What {
     Capture(Arc<capture::Inner>),
     Host(OwnedFd),
     Terminal(Terminal),
+    Fifo(fifo::End),
     Directory(Vec<u8>),
 }
 
@@ -82,6 +84,10 @@ impl Handle {
 
     pub(super) fn capture(inner: Arc<capture::Inner>) -> Handle {
         Handle::of(What::Capture(inner))
+    }
+
+    pub(super) fn fifo(end: fifo::End) -> Handle {
+        Handle::of(What::Fifo(end))
     }
 
     pub(super) fn terminal(terminal: Terminal) -> Handle {
@@ -135,12 +141,13 @@ impl Handle {
             }
             What::Read(reader) => reader.read(into, budget),
             What::Terminal(terminal) => terminal.read(into, budget),
+            What::Fifo(end) if end.reads => end.read(into, budget),
             What::Host(fd) => {
                 wait(fd, PollFlags::IN, budget)?;
                 rustix::io::read(fd, into)
             }
             What::Directory(_) => Err(Errno::ISDIR),
-            What::File(_) | What::Write(_) | What::Capture(_) => Err(Errno::BADF),
+            What::File(_) | What::Write(_) | What::Capture(_) | What::Fifo(_) => Err(Errno::BADF),
         }
     }
 
@@ -165,13 +172,14 @@ impl Handle {
             What::Write(writer) => writer.write(from, budget),
             What::Capture(capture) => capture.write(from, budget),
             What::Terminal(terminal) => terminal.write(from, budget),
+            What::Fifo(end) if end.writes => end.write(from, budget),
             What::Host(fd) => {
                 wait(fd, PollFlags::OUT, budget)?;
                 // So much goes into a pipe that is ready, without waiting for whoever reads it.
                 rustix::io::write(fd, &from[..from.len().min(PIPE_BUF)])
             }
             What::Directory(_) => Err(Errno::ISDIR),
-            What::File(_) | What::Bytes { .. } | What::Read(_) => Err(Errno::BADF),
+            What::File(_) | What::Bytes { .. } | What::Read(_) | What::Fifo(_) => Err(Errno::BADF),
         }
     }
 
@@ -239,7 +247,8 @@ impl Handle {
             | What::Write(_)
             | What::Capture(_)
             | What::Host(_)
-            | What::Terminal(_) => Err(Errno::SPIPE),
+            | What::Terminal(_)
+            | What::Fifo(_) => Err(Errno::SPIPE),
             What::Directory(_) => Err(Errno::ISDIR),
             What::Null | What::Zero | What::Full | What::Random => Ok(0),
         }
@@ -267,9 +276,12 @@ impl Handle {
             What::Directory(_) => Stat::device(Kind::Dir),
             What::Terminal(_) => Stat::device(Kind::Tty),
             What::Host(_) if self.is_tty() => Stat::device(Kind::Tty),
-            What::Bytes { .. } | What::Read(_) | What::Write(_) | What::Capture(_) | What::Host(_) => {
-                Stat::device(Kind::Fifo)
-            }
+            What::Bytes { .. }
+            | What::Read(_)
+            | What::Write(_)
+            | What::Capture(_)
+            | What::Fifo(_)
+            | What::Host(_) => Stat::device(Kind::Fifo),
         }
     }
 
@@ -314,6 +326,7 @@ impl Handle {
             }
             What::Bytes { .. } | What::Read(_) | What::Directory(_) => (true, false),
             What::File(open) => (open.reads, open.writes),
+            What::Fifo(end) => (end.reads, end.writes),
             What::Write(_) | What::Capture(_) => (false, true),
         }
     }
@@ -337,6 +350,7 @@ impl Handle {
             What::Read(reader) => reader.is_ready(),
             What::Write(writer) => writer.is_ready(),
             What::Terminal(terminal) => to_write || terminal.is_readable(),
+            What::Fifo(end) => end.is_ready(to_write),
             What::Host(fd) => {
                 let flags = if to_write { PollFlags::OUT } else { PollFlags::IN };
                 poll(&mut [PollFd::new(fd, flags)], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))

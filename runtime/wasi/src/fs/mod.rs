@@ -5,6 +5,7 @@
 
 mod area;
 mod capture;
+mod fifo;
 mod file;
 mod handle;
 mod listing;

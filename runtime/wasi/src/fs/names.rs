@@ -2,6 +2,7 @@
 //! time and not kept, so that a search through a large workspace leaves nothing behind.
 
 use super::area::Area;
+use super::fifo::Fifo;
 use super::file::{File, Meta};
 use super::lower::{Found, Lower};
 use super::stat::{Kind, Stat};
@@ -47,6 +48,7 @@ pub(super) enum Body {
     File { file: Arc<File>, origin: Option<Origin> },
     Link { target: Vec<u8>, origin: Option<Origin> },
     Device(Kind),
+    Pipe(Fifo),
 }
 
 #[derive(Debug, Default)]
@@ -280,7 +282,7 @@ impl Names {
                     self.detach(child, depth + 1)?;
                 }
             }
-            Body::Link { .. } | Body::Device(_) => {}
+            Body::Link { .. } | Body::Device(_) | Body::Pipe(_) => {}
         }
         let node = self.node_mut(id)?;
         if let Body::File { origin, .. } | Body::Link { origin, .. } = &mut node.body {
@@ -332,6 +334,7 @@ impl Names {
             Body::File { .. } => Kind::File,
             Body::Link { .. } => Kind::Link,
             Body::Device(kind) => *kind,
+            Body::Pipe(_) => Kind::Fifo,
         })
     }
 
@@ -342,6 +345,7 @@ impl Names {
             Body::Link { target, .. } => Stat::of(Kind::Link, &node.meta, target.len() as u64),
             Body::Dir(dir) => self.dir_stat(node, dir),
             Body::Device(kind) => Stat { kind: *kind, ..Stat::of(*kind, &node.meta, 0) },
+            Body::Pipe(_) => Stat::of(Kind::Fifo, &node.meta, 0),
         })
     }
 

@@ -1,6 +1,7 @@
 //! The agent's file system, with the names of the system calls that it stands for.
 
 use super::area::Area;
+use super::fifo::Fifo;
 use super::file::{File, Meta};
 use super::handle::Handle;
 use super::lower::Lower;
@@ -123,6 +124,13 @@ impl Tree {
         if let Some(device) = Handle::device(found.kind) {
             return Ok(device);
         }
+        if let (Kind::Fifo, Child::Node(id)) = (found.kind, child)
+            && let Body::Pipe(fifo) = &names.node(*id)?.body
+        {
+            let writes = how.write || how.append;
+            let allowed = found.allows(if how.read { 4 } else { 0 } | if writes { 2 } else { 0 });
+            return if allowed { Ok(Handle::fifo(fifo.open(how.read, writes))) } else { Err(Errno::ACCESS) };
+        }
         match found.kind {
             Kind::File => {}
             Kind::Link => return Err(Errno::LOOP),
@@ -202,6 +210,22 @@ impl Tree {
         let (dir, area, name) = room(&names, &spot)?;
         let meta = Meta::new(names.ino(), mode & 0o1777);
         let id = names.make(meta, &area, Body::Dir(Dir::default()))?;
+        names.enter(dir, &name, id)
+    }
+
+    /// Makes a named pipe with these permission bits, after the umask.
+    ///
+    /// # Errors
+    /// As `mkfifo(3)`.
+    pub fn make_pipe(&self, cwd: &[u8], path: &[u8], mode: u32) -> Result<(), Errno> {
+        let mut names = self.lock();
+        let spot = walk(&mut names, cwd, path, false)?;
+        if spot.child.is_some() || spot.name.is_none() {
+            return Err(Errno::EXIST);
+        }
+        let (dir, area, name) = room(&names, &spot)?;
+        let meta = Meta::new(names.ino(), mode & 0o777);
+        let id = names.make(meta, &area, Body::Pipe(Fifo::default()))?;
         names.enter(dir, &name, id)
     }
 

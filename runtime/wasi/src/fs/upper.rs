@@ -147,7 +147,7 @@ impl Walk<'_> {
                 self.keep(path, Content::File(file));
                 self.tell(path, mode, What::File)
             }
-            Body::Link { origin: Some(_), .. } | Body::Device(_) => Ok(()),
+            Body::Link { origin: Some(_), .. } | Body::Device(_) | Body::Pipe(_) => Ok(()),
             Body::Link { target, .. } => {
                 let target = target.clone();
                 self.keep(path, Content::Link(target));

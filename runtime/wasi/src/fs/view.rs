@@ -14,6 +14,10 @@ use std::sync::Arc;
 
 /// The agent's home directory.
 const HOME: &str = "/home/agent";
+/// What a process reads of itself.
+const STATUS: &str = "Name:\tbash\nUmask:\t0022\nState:\tR (running)\nTgid:\t2\nPid:\t2\nPPid:\t1\nTracerPid:\t0\n\
+    Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nThreads:\t1\nCapEff:\t0000000000000000\n\
+    NoNewPrivs:\t1\n";
 /// What an executable of the view holds: nothing of it is ever loaded.
 const PROGRAM: &[u8] = b"\0sbx: a command of the sandbox\n";
 
@@ -92,7 +96,8 @@ impl Build {
             let name = path.trim_start_matches("/etc/");
             self.file(etc, name.as_bytes(), 0o644, content.as_bytes())?;
         }
-        Ok(())
+        let own = self.directory(Path::new("/proc/self"))?;
+        self.file(own, b"status", 0o444, STATUS.as_bytes())
     }
 
     fn file(&mut self, dir: Id, name: &[u8], mode: u32, bytes: &[u8]) -> Result<(), Errno> {

@@ -1,7 +1,7 @@
 //! A sandbox without processes, with the surface of the native one: a policy, a workspace, actions, changes.
 
 mod fit;
-mod programs;
+pub(crate) mod programs;
 mod run;
 mod session;
 

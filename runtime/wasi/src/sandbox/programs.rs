@@ -46,7 +46,7 @@ impl Programs for Commands {
             Some(first) => *first = program.name.to_vec(),
             None => argv.push(program.name.to_vec()),
         }
-        let spawn: Arc<dyn Spawn> = Arc::new(Within(Mutex::new(program.shell.clone())));
+        let spawn = within(program.shell);
         let mut env = program.environment;
         // Who the agent is: the same as in a native sandbox.
         env.extend([("SBX_UID", "1000"), ("SBX_GID", "1000")].map(|(k, v)| (k.into(), v.into())));
@@ -62,6 +62,11 @@ impl Programs for Commands {
         };
         self.machine.run(job).code()
     }
+}
+
+/// Runs the commands of a command, in a copy of this shell.
+pub(crate) fn within(shell: &Shell) -> Arc<dyn Spawn> {
+    Arc::new(Within(Mutex::new(shell.clone())))
 }
 
 /// A shell in which the commands of a command run.

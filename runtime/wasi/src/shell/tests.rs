@@ -45,7 +45,7 @@ impl Programs for Applets {
             tree: &program.shell.world.tree,
             budget: program.budget,
             umask: program.umask,
-            spawn: None,
+            spawn: Some(crate::sandbox::programs::within(program.shell)),
         };
         self.0.run(job).code()
     }
