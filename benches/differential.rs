@@ -126,10 +126,7 @@ fn compare(
 
 fn act(shell: &mut Shell, script: &str) -> Left {
     let seen = shell.act(&Action::bash(script).time(TIME)).expect("an observation");
-    Left {
-        seen,
-        changes: shell.changes().and_then(|c| Ok(c.try_diff().unwrap_or_default())).expect("the changes"),
-    }
+    Left { seen, changes: shell.changes().map(|c| c.try_diff().unwrap_or_default()).expect("the changes") }
 }
 
 fn is_same(a: &Left, b: &Left) -> bool {

@@ -233,7 +233,7 @@ fn read_all(slot: &mut Option<OwnedFd>, mut take: impl FnMut(&[u8])) {
     for _ in 0..READS {
         let Some(fd) = slot.as_ref() else { return };
         match rustix::io::read(fd, &mut buffer) {
-            Ok((read, _)) if read.is_empty() => *slot = None,
+            Ok(([], _)) => *slot = None,
             Ok((read, _)) => take(read),
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => return,
