@@ -42,6 +42,7 @@ fn run(name: &str, argv: &mut Vec<OsString>) -> i32 {
         },
         "cmp" => diff::cmp(std::mem::take(argv)),
         "git" => guest_git::main(words(argv)),
+        "jq" => guest_jq::main(&words(argv)),
         "sed" => sed(argv),
         "grep" => uu("grep", grep::uumain, argv),
         "egrep" => {

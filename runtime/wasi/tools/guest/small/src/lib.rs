@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bc;
 mod cat;
 mod chmod;
 mod cp;
@@ -31,6 +32,7 @@ pub type Main = fn(&[Vec<u8>]) -> i32;
 
 /// The commands, sorted by name.
 pub const TABLE: &[(&str, Main)] = &[
+    ("bc", bc::main),
     ("bunzip2", packed::bunzip2),
     ("bzcat", packed::bzcat),
     ("bzip2", packed::bzip2),
