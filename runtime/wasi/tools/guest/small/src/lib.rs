@@ -11,6 +11,7 @@ pub mod diff;
 mod ed;
 mod find;
 mod fmt;
+mod hexdump;
 mod iconv;
 mod ids;
 mod io;
@@ -18,6 +19,7 @@ mod lines;
 mod ln;
 mod ls;
 mod packed;
+mod pager;
 mod patch;
 pub mod sed;
 mod space;
@@ -25,6 +27,7 @@ mod stat;
 mod tar;
 mod terminal;
 mod tree;
+mod unzip;
 mod xxd;
 
 /// A command: arguments with its name first, the exit status back.
@@ -51,20 +54,24 @@ pub const TABLE: &[(&str, Main)] = &[
     ("groups", ids::groups),
     ("gunzip", packed::gunzip),
     ("gzip", packed::gzip),
+    ("hexdump", hexdump::main),
     ("hostname", ids::hostname),
     ("iconv", iconv::main),
     ("id", ids::id),
     ("install", chmod::install),
+    ("less", pager::less),
     ("link", ln::link),
     ("ln", ln::main),
     ("logname", ids::logname),
     ("ls", ls::main),
     ("lzcat", packed::xzcat),
+    ("more", pager::more),
     ("patch", patch::main),
     ("rev", lines::rev),
     ("stat", stat::main),
     ("strings", lines::strings),
     ("stty", terminal::stty),
+    ("sync", pager::sync),
     ("tac", lines::tac),
     ("tar", tar::main),
     ("tput", terminal::tput),
@@ -72,6 +79,7 @@ pub const TABLE: &[(&str, Main)] = &[
     ("tty", terminal::tty),
     ("unlzma", packed::unxz),
     ("unxz", packed::unxz),
+    ("unzip", unzip::main),
     ("vdir", ls::vdir),
     ("whoami", ids::whoami),
     ("xxd", xxd::main),
