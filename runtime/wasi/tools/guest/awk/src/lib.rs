@@ -1,6 +1,7 @@
 //! awk: the language of POSIX with what agents take from gawk, over bytes as mawk reads them.
 
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 mod input;
 mod lex;
@@ -23,8 +24,8 @@ fn complain(text: &str) -> i32 {
 /// Runs awk with these arguments, the first being its name, and returns its exit status.
 pub fn main(argv: &[Vec<u8>]) -> i32 {
     let mut args = argv.iter().skip(1).peekable();
-    let (mut separator, mut sets, mut program): (Option<Vec<u8>>, Vec<(String, Vec<u8>)>, Option<Vec<u8>>) =
-        (None, Vec::new(), None);
+    let (mut separator, mut program): (Option<Vec<u8>>, Option<Vec<u8>>) = (None, None);
+    let mut sets: Vec<(String, Vec<u8>)> = Vec::new();
     while let Some(arg) = args.next_if(|arg| arg.len() > 1 && arg[0] == b'-') {
         if arg == b"--" {
             break;

@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn numbers_are_shown_as_c_shows_them() {
-        assert_eq!(shown("%.6g", 3.14159265), "3.14159");
+        assert_eq!(shown("%.6g", 1.23456789), "1.23457");
         assert_eq!(shown("%g", 1e-5), "1e-05");
         assert_eq!(shown("%g", 123456789.0), "1.23457e+08");
         assert_eq!(shown("%5.2f|", 2.5), " 2.50|");

@@ -98,7 +98,7 @@ impl Index {
             }
             data.extend_from_slice(&entry.path);
             data.push(0);
-            while (data.len() - start) % 8 != 0 {
+            while !(data.len() - start).is_multiple_of(8) {
                 data.push(0);
             }
         }

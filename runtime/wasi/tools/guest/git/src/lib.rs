@@ -4,6 +4,7 @@
 //! follows git 2.39 byte for byte where a command is known; what is not known is refused, never guessed.
 
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 mod args;
 mod attributes;
@@ -44,6 +45,7 @@ pub struct Out {
 }
 
 impl Out {
+    /// Adds a line.
     pub fn line(&mut self, text: impl AsRef<[u8]>) {
         self.bytes.extend_from_slice(text.as_ref());
         self.bytes.push(b'\n');

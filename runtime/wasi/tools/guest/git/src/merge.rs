@@ -195,9 +195,7 @@ pub fn combined(out: &mut Vec<u8>, a: &[&[u8]], b: &[&[u8]], result: &[&[u8]]) {
     let mut lost: Vec<Vec<([bool; 2], &[u8])>> = vec![Vec::new(); result.len() + 1];
     for (side, (edits, old)) in of.iter().zip([a, b]).enumerate() {
         for edit in edits {
-            for line in edit.new.0..edit.new.1 {
-                lacks[line][side] = true;
-            }
+            lacks[edit.new.0..edit.new.1].iter_mut().for_each(|line| line[side] = true);
             let here = &mut lost[edit.new.0];
             let mut from = 0;
             for line in &old[edit.old.0..edit.old.1] {

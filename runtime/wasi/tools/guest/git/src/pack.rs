@@ -17,6 +17,8 @@ const KEPT: usize = 48 << 20;
 /// Bytes read at once.
 const PIECE: usize = 4096;
 
+/// Finds an object that lies elsewhere.
+type Elsewhere<'a> = dyn Fn(&Id) -> Option<(Kind, Vec<u8>)> + 'a;
 type Kept = HashMap<u64, (Kind, Rc<Vec<u8>>)>;
 
 /// One pack.
@@ -117,22 +119,12 @@ impl Pack {
     }
 
     /// Reads the object at an offset; `other` finds a base that lies in another pack.
-    pub fn read(
-        &self,
-        at: u64,
-        other: &dyn Fn(&Id) -> Option<(Kind, Vec<u8>)>,
-        depth: usize,
-    ) -> Option<(Kind, Vec<u8>)> {
+    pub fn read(&self, at: u64, other: &Elsewhere, depth: usize) -> Option<(Kind, Vec<u8>)> {
         let (kind, data) = self.shared(at, other, depth)?;
         Some((kind, Rc::try_unwrap(data).unwrap_or_else(|data| (*data).clone())))
     }
 
-    fn shared(
-        &self,
-        at: u64,
-        other: &dyn Fn(&Id) -> Option<(Kind, Vec<u8>)>,
-        depth: usize,
-    ) -> Option<(Kind, Rc<Vec<u8>>)> {
+    fn shared(&self, at: u64, other: &Elsewhere, depth: usize) -> Option<(Kind, Rc<Vec<u8>>)> {
         if depth > DEPTH {
             return None;
         }

@@ -9,16 +9,25 @@ use bstr::ByteSlice;
 pub struct FilePatch {
     /// The names as written, with `a/` and `b/`; `None` for `/dev/null` or if there is none.
     pub old: Option<Vec<u8>>,
+    /// The name after.
     pub new: Option<Vec<u8>>,
     /// The names of a `diff --git` line, for a patch without `---`.
     pub both: Option<(Vec<u8>, Vec<u8>)>,
+    /// The mode before, if it is told.
     pub old_mode: Option<u32>,
+    /// The mode after, if it is told.
     pub new_mode: Option<u32>,
+    /// The file is new.
     pub created: bool,
+    /// The file goes.
     pub deleted: bool,
+    /// The file has another name.
     pub renamed: bool,
+    /// The file is a copy.
     pub copied: bool,
+    /// It begins with `diff --git`.
     pub git: bool,
+    /// What changes, from the top.
     pub hunks: Vec<Hunk>,
     /// The new and the old content of a binary patch.
     pub binary: Option<(Vec<u8>, Vec<u8>)>,
@@ -28,15 +37,20 @@ pub struct FilePatch {
     pub index: Option<Vec<u8>>,
     /// The line of the text where the file's head begins, from 1, and the head itself.
     pub line: usize,
+    /// The lines above the hunks.
     pub head: Vec<u8>,
 }
 
 /// One hunk.
 #[derive(Clone, Debug, Default)]
 pub struct Hunk {
+    /// The first line before, from 1; 0 of an empty file.
     pub old_start: usize,
+    /// How many lines before.
     pub old_count: usize,
+    /// The first line after, from 1; 0 of an empty file.
     pub new_start: usize,
+    /// How many lines after.
     pub new_count: usize,
     /// Sign (space, `-`, `+`) and the line with its newline, if it has one.
     pub lines: Vec<(u8, Vec<u8>)>,
@@ -62,6 +76,7 @@ impl Hunk {
         (self.lines.iter().take_while(plain).count(), self.lines.iter().rev().take_while(plain).count())
     }
 
+    /// Turns before and after around.
     pub fn reverse(&mut self) {
         std::mem::swap(&mut self.old_start, &mut self.new_start);
         std::mem::swap(&mut self.old_count, &mut self.new_count);
@@ -91,6 +106,7 @@ impl Hunk {
 }
 
 impl FilePatch {
+    /// Turns before and after around.
     pub fn reverse(&mut self) {
         std::mem::swap(&mut self.old, &mut self.new);
         std::mem::swap(&mut self.old_mode, &mut self.new_mode);
@@ -370,6 +386,7 @@ pub struct Placed {
     pub at: usize,
     /// How far that is from where it said.
     pub offset: isize,
+    /// How many lines of context were left out.
     pub fuzz: usize,
 }
 
@@ -395,11 +412,13 @@ pub struct Target {
 }
 
 impl Target {
+    /// Takes a content apart.
     pub fn new(content: &[u8], ends: Ends) -> Target {
         let lines = content.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
         Target { ends, lines, moved: 0, offset: 0, floor: 0 }
     }
 
+    /// Returns the content as it is now.
     pub fn content(&self) -> Vec<u8> {
         self.lines.concat()
     }

@@ -161,6 +161,6 @@ impl Spans {
             .iter()
             .map(|(span, count)| (*count).min(other.counts.get(span).copied().unwrap_or(0)))
             .sum();
-        if most == 0 { 0 } else { (copied * u64::from(MOST) / most) as u32 }
+        (copied * u64::from(MOST)).checked_div(most).unwrap_or(0) as u32
     }
 }

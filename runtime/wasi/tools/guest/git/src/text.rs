@@ -6,11 +6,17 @@ use std::borrow::Cow;
 /// How lines are compared and shown.
 #[derive(Clone)]
 pub struct Lines {
+    /// Lines of context.
     pub context: u32,
+    /// Lines between hunks that are shown rather than left out.
     pub inter_hunk: u32,
+    /// How they are compared.
     pub algorithm: Algorithm,
+    /// What space is not looked at.
     pub ignore: Space,
+    /// Changes of blank lines are none.
     pub blank_lines: bool,
+    /// Hunks slide to where the indentation is least.
     pub indent: bool,
     /// Upper and lower case are one.
     pub fold: bool,
@@ -19,9 +25,13 @@ pub struct Lines {
 /// What space is not looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Space {
+    /// All is looked at.
     None,
+    /// Not at the ends of lines.
     AtEnd,
+    /// Not how much there is.
     Amount,
+    /// None is looked at.
     All,
 }
 
@@ -42,7 +52,9 @@ impl Default for Lines {
 /// A stretch of lines that was replaced: start and end in the old and the new text, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edit {
+    /// In the old text.
     pub old: (usize, usize),
+    /// In the new text.
     pub new: (usize, usize),
 }
 

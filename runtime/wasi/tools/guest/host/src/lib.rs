@@ -2,6 +2,7 @@
 //!
 //! Inside the module these are imports of `sbx`; compiled natively they are the system's, so that the commands can be
 //! tested as ordinary programs.
+#![deny(missing_docs)]
 #![cfg_attr(target_os = "wasi", feature(wasi_ext))]
 
 #[cfg(not(target_os = "wasi"))]
@@ -14,9 +15,61 @@ use native as here;
 #[cfg(target_os = "wasi")]
 use wasi as here;
 
-pub use here::{Stat, bytes_of, descriptor, path_of, stat};
+use std::ffi::OsStr;
 use std::io;
+#[cfg(not(target_os = "wasi"))]
+use std::os::unix::ffi::OsStrExt;
+#[cfg(target_os = "wasi")]
+use std::os::wasi::ffi::OsStrExt;
 use std::path::Path;
+use std::time::SystemTime;
+
+/// What is known of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    /// The device that it lies on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// How many names it has.
+    pub links: u64,
+    /// Its bytes.
+    pub size: u64,
+    /// When its content was last written.
+    pub modified: SystemTime,
+    /// When it was last read.
+    pub accessed: SystemTime,
+    /// When it was last changed in any way.
+    pub changed: SystemTime,
+    /// Its kind and permission bits.
+    pub mode: u32,
+    /// Its owner.
+    pub user: u32,
+    /// Its group.
+    pub group: u32,
+    /// The blocks of 512 bytes that it takes.
+    pub blocks: u64,
+}
+
+/// Returns a name's bytes.
+pub fn bytes_of(name: &OsStr) -> &[u8] {
+    name.as_bytes()
+}
+
+/// Returns bytes as a path.
+pub fn path_of(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// Returns what is known of a file, or of the link itself.
+pub fn stat(path: &Path, follow: bool) -> io::Result<Stat> {
+    here::stat(path, follow)
+}
+
+/// Returns an open file's number.
+pub fn descriptor(file: &std::fs::File) -> u32 {
+    here::descriptor(file)
+}
 
 /// Runs a command with the three given descriptors as its stdio and returns its status as `$?`, or `None` if there is no
 /// such command.
@@ -36,7 +89,7 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 
 /// Makes a symbolic link at `link` that says `target`.
 pub fn symlink(target: &Path, link: &Path) -> io::Result<()> {
-    here::symlink_impl(target, link)
+    here::make_symlink(target, link)
 }
 
 /// Makes another name for a file.

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::Stat;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -10,31 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-/// What is known of a file.
-#[derive(Clone, Copy, Debug)]
-pub struct Stat {
-    pub device: u64,
-    pub inode: u64,
-    pub links: u64,
-    pub size: u64,
-    pub modified: SystemTime,
-    pub accessed: SystemTime,
-    pub changed: SystemTime,
-    pub mode: u32,
-    pub user: u32,
-    pub group: u32,
-    pub blocks: u64,
-}
-
-pub fn bytes_of(path: &OsStr) -> &[u8] {
-    path.as_bytes()
-}
-
-pub fn path_of(bytes: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(bytes))
-}
-
-pub fn stat(path: &Path, follow: bool) -> io::Result<Stat> {
+pub(crate) fn stat(path: &Path, follow: bool) -> io::Result<Stat> {
     let meta = if follow { std::fs::metadata(path)? } else { std::fs::symlink_metadata(path)? };
     let at = |seconds: i64, nanos: i64| {
         SystemTime::UNIX_EPOCH + Duration::new(seconds.max(0) as u64, nanos as u32)
@@ -54,7 +31,7 @@ pub fn stat(path: &Path, follow: bool) -> io::Result<Stat> {
     })
 }
 
-pub fn spawn(argv: &[Vec<u8>], stdio: [u32; 3]) -> Option<i32> {
+pub(crate) fn spawn(argv: &[Vec<u8>], stdio: [u32; 3]) -> Option<i32> {
     let mut words = argv.iter().map(|word| OsStr::from_bytes(word));
     let mut command = Command::new(words.next()?);
     command.args(words);
@@ -69,7 +46,7 @@ pub fn spawn(argv: &[Vec<u8>], stdio: [u32; 3]) -> Option<i32> {
     Some(command.status().ok()?.code().unwrap_or(1))
 }
 
-pub fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::hard_link(from, to)
 }
 
@@ -79,32 +56,32 @@ fn copy(descriptor: u32) -> Option<std::fs::File> {
 }
 
 /// The number of an open file.
-pub fn descriptor(file: &std::fs::File) -> u32 {
+pub(crate) fn descriptor(file: &std::fs::File) -> u32 {
     use std::os::fd::AsRawFd;
     file.as_raw_fd() as u32
 }
 
-pub fn pipe() -> io::Result<(u32, u32)> {
+pub(crate) fn pipe() -> io::Result<(u32, u32)> {
     use std::os::fd::IntoRawFd;
     let (read, write) = io::pipe()?;
     Ok((read.into_raw_fd() as u32, write.into_raw_fd() as u32))
 }
 
-pub fn file(descriptor: u32) -> std::fs::File {
+pub(crate) fn file(descriptor: u32) -> std::fs::File {
     use std::os::fd::FromRawFd;
     // SAFETY: the caller owns the descriptor.
     unsafe { std::fs::File::from_raw_fd(descriptor as i32) }
 }
 
-pub fn mode(path: &Path, follow: bool) -> io::Result<u32> {
+pub(crate) fn mode(path: &Path, follow: bool) -> io::Result<u32> {
     let meta = if follow { std::fs::metadata(path)? } else { std::fs::symlink_metadata(path)? };
     Ok(meta.mode() & 0o7777)
 }
 
-pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
-pub fn symlink_impl(target: &Path, link: &Path) -> io::Result<()> {
+pub(crate) fn make_symlink(target: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, link)
 }

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::Stat;
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::wasi::ffi::OsStrExt;
@@ -43,31 +44,7 @@ unsafe extern "C" {
     ) -> i32;
 }
 
-/// What is known of a file.
-#[derive(Clone, Copy, Debug)]
-pub struct Stat {
-    pub device: u64,
-    pub inode: u64,
-    pub links: u64,
-    pub size: u64,
-    pub modified: SystemTime,
-    pub accessed: SystemTime,
-    pub changed: SystemTime,
-    pub mode: u32,
-    pub user: u32,
-    pub group: u32,
-    pub blocks: u64,
-}
-
-pub fn bytes_of(path: &OsStr) -> &[u8] {
-    path.as_bytes()
-}
-
-pub fn path_of(bytes: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(bytes))
-}
-
-pub fn stat(path: &Path, follow: bool) -> io::Result<Stat> {
+pub(crate) fn stat(path: &Path, follow: bool) -> io::Result<Stat> {
     let meta = if follow { std::fs::metadata(path)? } else { std::fs::symlink_metadata(path)? };
     let kind = if meta.is_dir() {
         0o040_000
@@ -98,7 +75,7 @@ fn number(name: &str) -> u32 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
-pub fn spawn(argv: &[Vec<u8>], stdio: [u32; 3]) -> Option<i32> {
+pub(crate) fn spawn(argv: &[Vec<u8>], stdio: [u32; 3]) -> Option<i32> {
     let mut words = Vec::new();
     for word in argv {
         words.extend_from_slice(word);
@@ -110,7 +87,7 @@ pub fn spawn(argv: &[Vec<u8>], stdio: [u32; 3]) -> Option<i32> {
 }
 
 // The C library's own call keeps both paths in one buffer, so that the second is taken for both.
-pub fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
     let (from, to) = (CString::new(from.as_os_str().as_bytes())?, CString::new(to.as_os_str().as_bytes())?);
     let find = |path: &CString| {
         let (mut prefix, mut rest) = (core::ptr::null(), core::ptr::null());
@@ -130,32 +107,32 @@ pub fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// The number of an open file.
-pub fn descriptor(file: &std::fs::File) -> u32 {
+pub(crate) fn descriptor(file: &std::fs::File) -> u32 {
     use std::os::wasi::io::AsRawFd;
     file.as_raw_fd() as u32
 }
 
-pub fn pipe() -> io::Result<(u32, u32)> {
+pub(crate) fn pipe() -> io::Result<(u32, u32)> {
     let mut ends = [0u32; 2];
     // SAFETY: the host writes two numbers at the pointer during the call.
     let errno = unsafe { sbx_pipe(ends.as_mut_ptr()) };
     if errno == 0 { Ok((ends[0], ends[1])) } else { Err(io::Error::from_raw_os_error(errno)) }
 }
 
-pub fn file(descriptor: u32) -> std::fs::File {
+pub(crate) fn file(descriptor: u32) -> std::fs::File {
     use std::os::wasi::io::FromRawFd;
     // SAFETY: the caller owns the descriptor, which the host made for it.
     unsafe { std::fs::File::from_raw_fd(descriptor as _) }
 }
 
-pub fn mode(path: &Path, follow: bool) -> io::Result<u32> {
+pub(crate) fn mode(path: &Path, follow: bool) -> io::Result<u32> {
     let bytes = absolute(path)?;
     // SAFETY: the host reads the path's bytes during the call.
     let mode = unsafe { sbx_mode(bytes.as_ptr(), bytes.len() as u32, u32::from(follow)) };
     if mode < 0 { Err(io::Error::from_raw_os_error(-mode)) } else { Ok(mode as u32 & 0o7777) }
 }
 
-pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     let bytes = absolute(path)?;
     // SAFETY: the host reads the path's bytes during the call.
     let errno = unsafe { sbx_chmod(bytes.as_ptr(), bytes.len() as u32, mode, 1) };
@@ -168,7 +145,7 @@ fn absolute(path: &Path) -> io::Result<Vec<u8>> {
     Ok(path.as_os_str().as_bytes().to_vec())
 }
 
-pub fn symlink_impl(target: &Path, link: &Path) -> io::Result<()> {
+pub(crate) fn make_symlink(target: &Path, link: &Path) -> io::Result<()> {
     let target = CString::new(target.as_os_str().as_bytes())?;
     let link = CString::new(link.as_os_str().as_bytes())?;
     // SAFETY: both are terminated strings that live through the call.

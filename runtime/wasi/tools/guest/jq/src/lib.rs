@@ -1,6 +1,7 @@
 //! `jq`: its command line and output as jq 1.6 has them, over the interpreter of jaq.
 
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 mod filter;
 mod options;

@@ -84,7 +84,7 @@ impl Options {
                     "argjson" => {
                         let (name, text) = (next("two parameters")?, next("two parameters")?);
                         let value = read::parse_single(text.as_bytes()).map_err(|_| {
-                            Stop::Misuse(format!("jq: Invalid JSON text passed to --argjson"))
+                            Stop::Misuse("jq: Invalid JSON text passed to --argjson".to_string())
                         })?;
                         options.named.push((name, value));
                     }

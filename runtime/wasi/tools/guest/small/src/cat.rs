@@ -22,26 +22,9 @@ struct Show {
 }
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let known = [
-        "A",
-        "show-all",
-        "b",
-        "number-nonblank",
-        "e",
-        "E",
-        "show-ends",
-        "n",
-        "number",
-        "s",
-        "squeeze-blank",
-        "t",
-        "T",
-        "show-tabs",
-        "u",
-        "v",
-        "show-nonprinting",
-    ];
-    let options = match Options::read(argv, &known, &[]) {
+    let known = "A show-all b number-nonblank e E show-ends n number s squeeze-blank t T show-tabs u v \
+        show-nonprinting";
+    let options = match Options::read(argv, known, "") {
         Ok(options) => options,
         Err(error) => return misuse("cat", &error, 1),
     };

@@ -16,11 +16,7 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
             && minus.is_none();
         if is_mode { minus = Some(String::from_utf8_lossy(arg).into_owned()) } else { args.push(arg.clone()) }
     }
-    let options = match Options::read(
-        &args,
-        &["R", "recursive", "v", "verbose", "c", "f", "quiet", "silent", "changes"],
-        &["reference"],
-    ) {
+    let options = match Options::read(&args, "R recursive v verbose c f quiet silent changes", "reference") {
         Ok(options) => options,
         Err(error) => return misuse("chmod", &error, 1),
     };
@@ -178,8 +174,8 @@ pub fn change(text: &str, old: u32, dir: bool) -> Option<u32> {
 pub fn install(argv: &[Vec<u8>]) -> i32 {
     let options = match Options::read(
         argv,
-        &["d", "directory", "D", "v", "verbose", "p", "C", "c", "T"],
-        &["m", "mode", "t", "target-directory", "o", "g", "owner", "group"],
+        "d directory D v verbose p C c T",
+        "m mode t target-directory o g owner group",
     ) {
         Ok(options) => options,
         Err(error) => return misuse("install", &error, 1),

@@ -4,48 +4,10 @@ use crate::io::{Options, misuse, quoted, reason, warn, write};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const KNOWN: &[&str] = &[
-    "a",
-    "archive",
-    "b",
-    "backup",
-    "d",
-    "f",
-    "force",
-    "i",
-    "interactive",
-    "H",
-    "l",
-    "link",
-    "L",
-    "dereference",
-    "n",
-    "no-clobber",
-    "P",
-    "no-dereference",
-    "p",
-    "preserve",
-    "no-preserve",
-    "parents",
-    "R",
-    "r",
-    "recursive",
-    "remove-destination",
-    "s",
-    "symbolic-link",
-    "T",
-    "no-target-directory",
-    "u",
-    "update",
-    "v",
-    "verbose",
-    "x",
-    "one-file-system",
-    "reflink",
-    "sparse",
-    "strip-trailing-slashes",
-    "attributes-only",
-];
+const KNOWN: &str = "a archive b backup d f force i interactive H l link L dereference n no-clobber P \
+    no-dereference p preserve no-preserve parents R r recursive remove-destination s \
+    symbolic-link T no-target-directory u update v verbose x one-file-system reflink sparse \
+    strip-trailing-slashes attributes-only";
 
 struct Copy<'a> {
     options: Options<'a>,
@@ -56,7 +18,7 @@ struct Copy<'a> {
 }
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(argv, KNOWN, &["S", "suffix", "t", "target-directory"]) {
+    let options = match Options::read(argv, KNOWN, "S suffix t target-directory") {
         Ok(options) => options,
         Err(error) => return misuse("cp", &error, 1),
     };

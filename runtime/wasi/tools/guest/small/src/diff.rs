@@ -7,49 +7,11 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-const KNOWN: &[&str] = &[
-    "a",
-    "text",
-    "b",
-    "ignore-space-change",
-    "B",
-    "ignore-blank-lines",
-    "c",
-    "d",
-    "minimal",
-    "i",
-    "ignore-case",
-    "N",
-    "new-file",
-    "p",
-    "show-c-function",
-    "q",
-    "brief",
-    "r",
-    "recursive",
-    "s",
-    "report-identical-files",
-    "u",
-    "unified",
-    "context",
-    "w",
-    "ignore-all-space",
-    "Z",
-    "ignore-trailing-space",
-    "E",
-    "strip-trailing-cr",
-    "no-dereference",
-    "speed-large-files",
-    "normal",
-    "color",
-    "no-ignore-file-name-case",
-    "t",
-    "expand-tabs",
-    "T",
-    "initial-tab",
-    "P",
-];
-const VALUED: &[&str] = &["U", "C", "L", "label", "x", "exclude", "horizon-lines", "palette"];
+const KNOWN: &str = "a text b ignore-space-change B ignore-blank-lines c d minimal i ignore-case N new-file p \
+    show-c-function q brief r recursive s report-identical-files u unified context w \
+    ignore-all-space Z ignore-trailing-space E strip-trailing-cr no-dereference \
+    speed-large-files normal color no-ignore-file-name-case t expand-tabs T initial-tab P";
+const VALUED: &str = "U C L label x exclude horizon-lines palette";
 
 enum Form {
     Normal,

@@ -51,8 +51,8 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
     {
         *first = [b"-w", digits].concat();
     }
-    let known = ["c", "crown-margin", "t", "tagged-paragraph", "s", "split-only", "u", "uniform-spacing"];
-    let options = match Options::read(&argv, &known, &["w", "width", "g", "goal", "p", "prefix"]) {
+    let known = "c crown-margin t tagged-paragraph s split-only u uniform-spacing";
+    let options = match Options::read(&argv, known, "w width g goal p prefix") {
         Ok(options) => options,
         Err(error) => return crate::io::misuse("fmt", &error, 1),
     };

@@ -32,8 +32,8 @@ fn character(bytes: &[u8]) -> String {
 
 /// Runs `hexdump`.
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let known = ["C", "canonical", "b", "c", "d", "o", "x", "v", "no-squeezing"];
-    let options = match Options::read(argv, &known, &["n", "length", "s", "skip", "e", "f"]) {
+    let known = "C canonical b c d o x v no-squeezing";
+    let options = match Options::read(argv, known, "n length s skip e f") {
         Ok(options) => options,
         Err(error) => return misuse("hexdump", &error, 1),
     };

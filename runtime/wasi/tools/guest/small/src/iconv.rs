@@ -98,8 +98,8 @@ const LIKE: &[(&str, &str)] = &[
 
 /// Runs `iconv`.
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let valued = ["f", "from-code", "t", "to-code", "o", "output"];
-    let options = match Options::read(argv, &["c", "s", "silent", "l", "list", "verbose"], &valued) {
+    let valued = "f from-code t to-code o output";
+    let options = match Options::read(argv, "c s silent l list verbose", valued) {
         Ok(options) => options,
         Err(error) => return misuse("iconv", &error, 64),
     };
@@ -119,11 +119,11 @@ pub fn main(argv: &[Vec<u8>]) -> i32 {
         let what = match (from, to) {
             (None, None) => format!(
                 "conversions from `{}' and to `{}' are not supported",
-                typed(&valued[..2]),
-                typed(&valued[2..4])
+                typed(&["f", "from-code"]),
+                typed(&["t", "to-code"])
             ),
-            (None, _) => format!("conversion from `{}' is not supported", typed(&valued[..2])),
-            _ => format!("conversion to `{}' is not supported", typed(&valued[2..4])),
+            (None, _) => format!("conversion from `{}' is not supported", typed(&["f", "from-code"])),
+            _ => format!("conversion to `{}' is not supported", typed(&["t", "to-code"])),
         };
         return misuse("iconv", &what, 1);
     };

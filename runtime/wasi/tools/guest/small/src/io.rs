@@ -81,9 +81,10 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Reads arguments. `valued` are the letters and long names (`"n"`, `"lines"`) that take a value; an error is the
-    /// option that is not in `known` or `valued`.
-    pub fn read(argv: &'a [Vec<u8>], known: &[&str], valued: &[&str]) -> Result<Options<'a>, String> {
+    /// Reads arguments. `valued` are the letters and long names that take a value, `known` those that take none, each with
+    /// spaces between (`"n lines"`); an error is the option that is in neither.
+    pub fn read(argv: &'a [Vec<u8>], known: &str, valued: &str) -> Result<Options<'a>, String> {
+        let has = |names: &str, name: &str| names.split_whitespace().any(|known| known == name);
         let mut options = Options { given: Vec::new(), rest: Vec::new() };
         let mut args = argv.iter().skip(1);
         while let Some(arg) = args.next() {
@@ -97,11 +98,11 @@ impl<'a> Options<'a> {
                     Some((name, value)) => (name, Some(value.to_owned())),
                     None => (long, None),
                 };
-                if valued.contains(&name) {
+                if has(valued, name) {
                     let value =
                         value.or_else(|| args.next().map(|arg| String::from_utf8_lossy(arg).into_owned()));
                     options.given.push((name.to_owned(), value));
-                } else if known.contains(&name) {
+                } else if has(known, name) {
                     options.given.push((name.to_owned(), value));
                 } else {
                     return Err(format!("unrecognized option '{text}'"));
@@ -110,7 +111,7 @@ impl<'a> Options<'a> {
                 let letters: Vec<char> = text[1..].chars().collect();
                 for (at, letter) in letters.iter().enumerate() {
                     let letter = letter.to_string();
-                    if valued.contains(&letter.as_str()) {
+                    if has(valued, &letter) {
                         let rest: String = letters[at + 1..].iter().collect();
                         let value = if rest.is_empty() {
                             args.next().map(|arg| String::from_utf8_lossy(arg).into_owned())
@@ -123,7 +124,7 @@ impl<'a> Options<'a> {
                         options.given.push((letter, value));
                         break;
                     }
-                    if !known.contains(&letter.as_str()) {
+                    if !has(known, &letter) {
                         return Err(format!("invalid option -- '{letter}'"));
                     }
                     options.given.push((letter, None));

@@ -1,6 +1,7 @@
 //! Small commands: what coreutils leaves out on WASI, and what agents use besides.
 
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 mod bc;
 mod cat;

@@ -4,7 +4,7 @@ use crate::io::{Options, each, misuse, read, reason, warn, write};
 use bstr::ByteSlice;
 
 pub fn tac(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(argv, &["b", "before", "r", "regex"], &["s", "separator"]) {
+    let options = match Options::read(argv, "b before r regex", "s separator") {
         Ok(options) => options,
         Err(error) => return misuse("tac", &error, 1),
     };
@@ -63,7 +63,7 @@ pub fn rev(argv: &[Vec<u8>]) -> i32 {
 }
 
 pub fn strings(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(argv, &["a", "all", "f"], &["n", "bytes", "t", "radix", "e"]) {
+    let options = match Options::read(argv, "a all f", "n bytes t radix e") {
         Ok(options) => options,
         Err(error) => return misuse("strings", &error, 1),
     };
@@ -93,11 +93,7 @@ pub fn strings(argv: &[Vec<u8>]) -> i32 {
 }
 
 pub fn column(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(
-        argv,
-        &["t", "table", "n", "x"],
-        &["s", "separator", "o", "output-separator", "c", "N", "R"],
-    ) {
+    let options = match Options::read(argv, "t table n x", "s separator o output-separator c N R") {
         Ok(options) => options,
         Err(error) => return misuse("column", &error, 1),
     };

@@ -4,35 +4,12 @@ use crate::io::{Options, misuse, quoted, reason, warn, write};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-const KNOWN: &[&str] = &[
-    "s",
-    "symbolic",
-    "f",
-    "force",
-    "n",
-    "no-dereference",
-    "v",
-    "verbose",
-    "r",
-    "relative",
-    "T",
-    "no-target-directory",
-    "b",
-    "backup",
-    "i",
-    "interactive",
-    "P",
-    "physical",
-    "L",
-    "logical",
-    "d",
-    "F",
-    "directory",
-];
+const KNOWN: &str = "s symbolic f force n no-dereference v verbose r relative T no-target-directory b backup \
+    i interactive P physical L logical d F directory";
 
 /// Runs `ln`.
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(argv, KNOWN, &["t", "target-directory", "S", "suffix"]) {
+    let options = match Options::read(argv, KNOWN, "t target-directory S suffix") {
         Ok(options) => options,
         Err(error) => return misuse("ln", &error, 1),
     };

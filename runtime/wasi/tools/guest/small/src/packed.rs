@@ -171,12 +171,8 @@ fn run(format: &Format, argv: &[Vec<u8>], unpack: bool, stdout: bool) -> i32 {
     const KNOWN: &str = "d decompress uncompress z compress c stdout to-stdout k keep f force n no-name N name q quiet v \
         verbose t test 1 2 3 4 5 6 7 8 9 0 best fast s small e extreme no-sparse L rsyncable";
     const VALUED: &str = "S suffix T threads M memlimit F format C check";
-    let known: Vec<&str> = KNOWN.split_whitespace().collect();
-    let valued: Vec<&str> = VALUED
-        .split_whitespace()
-        .filter(|name| format.name == "xz" || ["S", "suffix"].contains(name))
-        .collect();
-    let options = match Options::read(argv, &known, &valued) {
+    let valued = if format.name == "xz" { VALUED } else { "S suffix" };
+    let options = match Options::read(argv, KNOWN, valued) {
         Ok(options) => options,
         Err(error) => return misuse(format.name, &error, 1),
     };
@@ -247,7 +243,7 @@ impl Run<'_> {
             Err(error) => return says(Trouble::Damaged(error.to_string())),
         };
         if self.verbose {
-            warn(&format!("{shown}"), format!("{} in, {} out", data.len(), result.len()));
+            warn(&shown.to_string(), format!("{} in, {} out", data.len(), result.len()));
         }
         if self.test {
             return Ok(());

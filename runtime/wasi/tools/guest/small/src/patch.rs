@@ -8,60 +8,11 @@ use std::fs;
 const FUZZ: usize = 2;
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let known = [
-        "R",
-        "reverse",
-        "s",
-        "quiet",
-        "silent",
-        "f",
-        "force",
-        "N",
-        "forward",
-        "t",
-        "batch",
-        "E",
-        "remove-empty-files",
-        "l",
-        "ignore-whitespace",
-        "u",
-        "unified",
-        "b",
-        "backup",
-        "verbose",
-        "dry-run",
-        "binary",
-        "n",
-        "c",
-        "no-backup-if-mismatch",
-        "backup-if-mismatch",
-        "posix",
-        "T",
-        "Z",
-        "merge",
-    ];
-    let valued = [
-        "p",
-        "strip",
-        "i",
-        "input",
-        "d",
-        "directory",
-        "o",
-        "output",
-        "F",
-        "fuzz",
-        "r",
-        "reject-file",
-        "B",
-        "z",
-        "suffix",
-        "V",
-        "D",
-        "Y",
-        "g",
-    ];
-    let options = match Options::read(argv, &known, &valued) {
+    let known = "R reverse s quiet silent f force N forward t batch E remove-empty-files l \
+        ignore-whitespace u unified b backup verbose dry-run binary n c no-backup-if-mismatch \
+        backup-if-mismatch posix T Z merge";
+    let valued = "p strip i input d directory o output F fuzz r reject-file B z suffix V D Y g";
+    let options = match Options::read(argv, known, valued) {
         Ok(options) => options,
         Err(error) => return misuse("patch", &error, 2),
     };

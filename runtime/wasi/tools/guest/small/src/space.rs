@@ -21,29 +21,9 @@ struct Du {
 }
 
 pub fn du(argv: &[Vec<u8>]) -> i32 {
-    let known = [
-        "a",
-        "all",
-        "s",
-        "summarize",
-        "b",
-        "bytes",
-        "h",
-        "human-readable",
-        "k",
-        "m",
-        "c",
-        "total",
-        "x",
-        "L",
-        "S",
-        "0",
-        "null",
-        "apparent-size",
-        "si",
-        "one-file-system",
-    ];
-    let options = match Options::read(argv, &known, &["d", "max-depth", "B", "block-size", "exclude", "t"]) {
+    let known = "a all s summarize b bytes h human-readable k m c total x L S 0 null apparent-size si \
+        one-file-system";
+    let options = match Options::read(argv, known, "d max-depth B block-size exclude t") {
         Ok(options) => options,
         Err(error) => return misuse("du", &error, 1),
     };
@@ -172,11 +152,7 @@ fn size(text: &str) -> Option<u64> {
 }
 
 pub fn df(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(
-        argv,
-        &["h", "human-readable", "k", "m", "T", "a", "i", "P", "H"],
-        &["B", "block-size", "t", "output"],
-    ) {
+    let options = match Options::read(argv, "h human-readable k m T a i P H", "B block-size t output") {
         Ok(options) => options,
         Err(error) => return misuse("df", &error, 1),
     };

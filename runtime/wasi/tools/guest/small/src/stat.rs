@@ -6,11 +6,7 @@ use guest_host::Stat;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(
-        argv,
-        &["L", "dereference", "t", "terse", "f", "file-system"],
-        &["c", "format", "printf"],
-    ) {
+    let options = match Options::read(argv, "L dereference t terse f file-system", "c format printf") {
         Ok(options) => options,
         Err(error) => return misuse("stat", &error, 1),
     };
@@ -187,11 +183,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 pub fn file(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(
-        argv,
-        &["b", "brief", "i", "mime", "L", "dereference", "h", "z", "k", "s"],
-        &["F", "mime-type"],
-    ) {
+    let options = match Options::read(argv, "b brief i mime L dereference h z k s", "F mime-type") {
         Ok(options) => options,
         Err(error) => return misuse("file", &error, 1),
     };

@@ -284,6 +284,10 @@ fn read(asked: &Asked) -> Result<i32, String> {
     let mut dir_modes: Vec<(PathBuf, u32)> = Vec::new();
     for entry in archive.entries().map_err(|_| bad())? {
         let mut entry = entry.map_err(|_| bad())?;
+        // What is said of all that follows is no file.
+        if entry.header().entry_type() == EntryType::XGlobalHeader {
+            continue;
+        }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let bare = name.trim_end_matches('/');
         let mut wanted = asked.names.is_empty();

@@ -20,9 +20,8 @@ struct Drawing {
 }
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let known =
-        ["a", "d", "f", "F", "i", "C", "n", "noreport", "dirsfirst", "prune", "N", "A", "S", "charset"];
-    let options = match Options::read(argv, &known, &["L", "I", "P", "filelimit"]) {
+    let known = "a d f F i C n noreport dirsfirst prune N A S charset";
+    let options = match Options::read(argv, known, "L I P filelimit") {
         Ok(options) => options,
         Err(error) => return misuse("tree", &error, 1),
     };

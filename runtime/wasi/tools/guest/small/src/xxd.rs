@@ -4,11 +4,7 @@ use crate::io::{Options, misuse, read, reason, warn, write};
 use bstr::ByteSlice;
 
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let options = match Options::read(
-        argv,
-        &["p", "ps", "plain", "r", "revert", "u", "b", "i"],
-        &["l", "c", "s", "g", "len", "cols"],
-    ) {
+    let options = match Options::read(argv, "p ps plain r revert u b i", "l c s g len cols") {
         Ok(options) => options,
         Err(error) => return misuse("xxd", &error, 1),
     };

@@ -228,7 +228,7 @@ impl Pretty {
         let mut out = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find('%') {
-            out.extend_from_slice(rest[..at].as_bytes());
+            out.extend_from_slice(&rest.as_bytes()[..at]);
             rest = &rest[at + 1..];
             let before = out.len();
             let modifier = match rest.chars().next() {

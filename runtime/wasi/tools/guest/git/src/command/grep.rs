@@ -308,8 +308,8 @@ impl Search<'_> {
             {
                 put(out, head, b'=', None, lines[head]);
             }
-            for line in start..at {
-                put(out, line, b'-', None, lines[line]);
+            for (line, text) in lines.iter().enumerate().take(at).skip(start) {
+                put(out, line, b'-', None, text);
             }
             if options.only && !options.invert {
                 for regex in self.regexes {
@@ -330,8 +330,8 @@ impl Search<'_> {
             let end = (at + 1 + options.after)
                 .min(lines.len())
                 .min(hits.get(number + 1).copied().unwrap_or(usize::MAX));
-            for line in at + 1..end {
-                put(out, line, b'-', None, lines[line]);
+            for (line, text) in lines.iter().enumerate().take(end).skip(at + 1) {
+                put(out, line, b'-', None, text);
                 next = line + 1;
             }
         }

@@ -11,8 +11,8 @@ use syntax::Reader;
 
 /// Runs `bc`.
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let known = ["l", "mathlib", "q", "quiet", "s", "standard", "w", "warn", "i", "interactive"];
-    let options = match Options::read(argv, &known, &[]) {
+    let known = "l mathlib q quiet s standard w warn i interactive";
+    let options = match Options::read(argv, known, "") {
         Ok(options) => options,
         Err(error) => return misuse("bc", &error, 1),
     };

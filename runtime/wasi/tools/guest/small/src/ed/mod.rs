@@ -66,20 +66,8 @@ pub enum Next {
 
 /// Runs `ed`.
 pub fn main(argv: &[Vec<u8>]) -> i32 {
-    let known = [
-        "s",
-        "quiet",
-        "silent",
-        "v",
-        "verbose",
-        "E",
-        "extended-regexp",
-        "G",
-        "traditional",
-        "l",
-        "loose-exit-status",
-    ];
-    let options = match Options::read(argv, &known, &["p", "prompt"]) {
+    let known = "s quiet silent v verbose E extended-regexp G traditional l loose-exit-status";
+    let options = match Options::read(argv, known, "p prompt") {
         Ok(options) => options,
         Err(error) => return misuse("ed", &error, 1),
     };

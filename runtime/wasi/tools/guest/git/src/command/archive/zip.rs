@@ -87,5 +87,5 @@ fn dos(time: i64) -> (u16, u16) {
     let text = crate::date::show(time, 0, "format:%Y %m %d %H %M %S");
     let parts: Vec<u16> = text.split(' ').filter_map(|part| part.parse().ok()).collect();
     let [year, month, day, hour, minute, second] = parts[..] else { return (0x21, 0) };
-    (year.saturating_sub(1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second / 2)
+    (year.saturating_sub(1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | (second / 2))
 }

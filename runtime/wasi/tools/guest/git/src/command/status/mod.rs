@@ -1,5 +1,8 @@
 //! `git status`
 
+mod branch;
+mod long;
+
 use crate::Out;
 use crate::args::{Args, unbundle, unknown};
 use crate::diff::Change;
@@ -7,11 +10,12 @@ use crate::error::{Result, fatal};
 use crate::index::Index;
 use crate::object::{Id, Kind};
 use crate::pathspec::Pathspec;
-use crate::refs::Head;
 use crate::rename;
 use crate::repo::Repo;
 use crate::show::quote;
 use crate::worktree::Untracked;
+pub use branch::{about_upstream, detached, tracking};
+use long::long;
 use std::collections::BTreeMap;
 
 /// What a status tells.
@@ -137,17 +141,8 @@ fn letters(mask: u8) -> &'static str {
     }
 }
 
-/// Ahead and behind of a branch's upstream: its name and the two counts, `None` if it is gone.
-pub fn tracking(repo: &Repo, branch: &str) -> Option<(String, Option<(usize, usize)>)> {
-    let name = repo.upstream_name(branch)?;
-    let short = crate::refs::short(&name).to_owned();
-    let (Some(ours), Some(theirs)) = (repo.find_ref(&format!("refs/heads/{branch}")), repo.find_ref(&name))
-    else {
-        return Some((short, None));
-    };
-    let count = |from: Id, not: Id| repo.walk(&[from], &[not], false).count();
-    Some((short, Some((count(ours, theirs), count(theirs, ours)))))
-}
+/// The two letters of a path, and where it came from.
+type Line = ([u8; 2], Option<Vec<u8>>);
 
 fn short(
     repo: &Repo,
@@ -193,7 +188,7 @@ fn short(
             quoted
         }
     };
-    let mut lines: BTreeMap<Vec<u8>, ([u8; 2], Option<Vec<u8>>)> = BTreeMap::new();
+    let mut lines: BTreeMap<Vec<u8>, Line> = BTreeMap::new();
     for change in &status.staged {
         let from = change.score.and(change.old.as_ref()).map(|side| side.path.clone());
         lines.insert(change.path().to_vec(), ([change.status() as u8, b' '], from));
@@ -322,204 +317,6 @@ fn second(repo: &Repo, status: &Status, branch: bool, zero: bool, out: &mut Out)
             out.bytes.extend_from_slice(&name(path));
             out.bytes.push(end);
         }
-    }
-    Ok(())
-}
-
-/// `On branch main` and what follows about the upstream.
-fn heading(repo: &Repo, out: &mut Out) -> Result<()> {
-    match repo.head()? {
-        Head::Branch(name) => {
-            let name = name.strip_prefix("refs/heads/").unwrap_or(&name).to_owned();
-            out.line(format!("On branch {name}"));
-            if let Some((upstream, counts)) = tracking(repo, &name) {
-                out.line(about_upstream(&upstream, counts));
-                out.line("");
-            }
-        }
-        Head::Detached(id) => {
-            out.line(match detached(repo, id) {
-                Some(since) => format!("HEAD detached {since}"),
-                None => "Not currently on any branch.".into(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Since when HEAD is on no branch: `at v1`, or `from v1` if it went on; none if that is not known.
-pub fn detached(repo: &Repo, id: Id) -> Option<String> {
-    let log = repo.log_of("HEAD");
-    let line = log.iter().find(|line| line.why.starts_with(b"checkout: moving from "))?;
-    let why = String::from_utf8_lossy(&line.why).into_owned();
-    let to = why.rsplit(" to ").next().unwrap_or_default();
-    let is_branch = || repo.named(to).is_some_and(|(full, _)| full.starts_with("refs/heads/"));
-    let name = match Id::parse(to.as_bytes()) {
-        Some(full) => repo.short(&full),
-        None if is_branch() || to.starts_with("HEAD") || to.contains(['~', '^']) => repo.short(&line.new),
-        None => to.to_owned(),
-    };
-    Some(format!("{} {name}", if line.new == id { "at" } else { "from" }))
-}
-
-/// How a branch stands to the one that it follows.
-pub fn about_upstream(upstream: &str, counts: Option<(usize, usize)>) -> String {
-    let commits = |count: usize| if count == 1 { "commit" } else { "commits" };
-    match counts {
-        None => format!(
-            "Your branch is based on '{upstream}', but the upstream is gone.\n  (use \"git branch --unset-upstream\" to fixup)"
-        ),
-        Some((0, 0)) => format!("Your branch is up to date with '{upstream}'."),
-        Some((ahead, 0)) => format!(
-            "Your branch is ahead of '{upstream}' by {ahead} {}.\n  (use \"git push\" to publish your local commits)",
-            commits(ahead)
-        ),
-        Some((0, behind)) => format!(
-            "Your branch is behind '{upstream}' by {behind} {}, and can be fast-forwarded.\n  (use \"git pull\" to update \
-             your local branch)",
-            commits(behind)
-        ),
-        Some((ahead, behind)) => format!(
-            "Your branch and '{upstream}' have diverged,\nand have {ahead} and {behind} different commits each, \
-             respectively.\n  (use \"git pull\" if you want to integrate the remote branch with yours)"
-        ),
-    }
-}
-
-fn long(repo: &Repo, status: &Status, untracked: Untracked, out: &mut Out) -> Result<()> {
-    heading(repo, out)?;
-    let unborn = repo.head_id().is_none();
-    if unborn {
-        out.line("\nNo commits yet\n");
-    }
-    let merging = repo.dir.join("MERGE_HEAD").exists();
-    if merging {
-        if status.unmerged.is_empty() {
-            out.line(
-                "All conflicts fixed but you are still merging.\n  (use \"git commit\" to conclude merge)\n",
-            );
-        } else {
-            out.line("You have unmerged paths.\n  (fix conflicts and run \"git commit\")\n  (use \"git merge --abort\" to abort the merge)\n");
-        }
-    }
-    let picking =
-        std::fs::read(repo.dir.join("CHERRY_PICK_HEAD")).ok().and_then(|text| Id::parse(text.get(..40)?));
-    if let Some(id) = picking {
-        let first =
-            if status.unmerged.is_empty() { "all conflicts fixed: run" } else { "fix conflicts and run" };
-        out.line(format!("You are currently cherry-picking commit {}.\n  ({first} \"git cherry-pick --continue\")\n  (use \"git cherry-pick --skip\" to skip this patch)\n  (use \"git cherry-pick --abort\" to cancel the cherry-pick operation)\n", repo.short(&id)));
-    }
-    if let Ok(begun) = std::fs::read_to_string(repo.dir.join("BISECT_START")) {
-        let begun = begun.trim();
-        let from = if Id::parse(begun.as_bytes()).is_some() { "" } else { "branch " };
-        out.line(format!("You are currently bisecting, started from {from}'{begun}'.\n  (use \"git bisect reset\" to get back to the original branch)\n"));
-    }
-    let merging = merging || picking.is_some();
-    let name = |path: &[u8]| quote(repo, &repo.shown(path));
-    let entry = |out: &mut Out, word: &str, width: usize, path: &[u8]| {
-        out.bytes.extend_from_slice(format!("\t{word:<width$}").as_bytes());
-        out.line(path);
-    };
-    let word = |change: &Change| match change.status() {
-        'A' => "new file:",
-        'D' => "deleted:",
-        'R' => "renamed:",
-        'C' => "copied:",
-        'T' => "typechange:",
-        _ => "modified:",
-    };
-    let shown = |change: &Change| match (&change.old, change.score) {
-        (Some(old), Some(_)) => [name(&old.path), b" -> ".to_vec(), name(change.path())].concat(),
-        _ => name(change.path()),
-    };
-    if !status.staged.is_empty() {
-        out.line("Changes to be committed:");
-        if unborn {
-            out.line("  (use \"git rm --cached <file>...\" to unstage)");
-        } else if !merging {
-            out.line("  (use \"git restore --staged <file>...\" to unstage)");
-        }
-        for change in &status.staged {
-            entry(out, word(change), 12, &shown(change));
-        }
-        out.line("");
-    }
-    if !status.unmerged.is_empty() {
-        out.line("Unmerged paths:");
-        if !merging {
-            out.line("  (use \"git restore --staged <file>...\" to unstage)");
-        }
-        let deleted = status.unmerged.values().any(|mask| !matches!(mask, 0b110 | 0b111 | 0b100 | 0b010));
-        out.line(if deleted {
-            "  (use \"git add/rm <file>...\" as appropriate to mark resolution)"
-        } else {
-            "  (use \"git add <file>...\" to mark resolution)"
-        });
-        for (path, mask) in &status.unmerged {
-            let word = match mask {
-                0b001 => "both deleted:",
-                0b010 => "added by us:",
-                0b100 => "added by them:",
-                0b011 => "deleted by them:",
-                0b101 => "deleted by us:",
-                0b110 => "both added:",
-                _ => "both modified:",
-            };
-            entry(out, word, 17, &name(path));
-        }
-        out.line("");
-    }
-    if !status.changed.is_empty() {
-        out.line("Changes not staged for commit:");
-        let deleted = status.changed.iter().any(|change| change.new.is_none());
-        out.line(format!(
-            "  (use \"git add{} <file>...\" to update what will be committed)",
-            if deleted { "/rm" } else { "" }
-        ));
-        out.line("  (use \"git restore <file>...\" to discard changes in working directory)");
-        for change in &status.changed {
-            entry(out, word(change), 12, &shown(change));
-        }
-        out.line("");
-    }
-    for (head, hint, paths) in [
-        (
-            "Untracked files:",
-            "  (use \"git add <file>...\" to include in what will be committed)",
-            &status.untracked,
-        ),
-        (
-            "Ignored files:",
-            "  (use \"git add -f <file>...\" to include in what will be committed)",
-            &status.ignored,
-        ),
-    ] {
-        if !paths.is_empty() {
-            out.line(head);
-            out.line(hint);
-            for path in paths {
-                out.bytes.push(b'\t');
-                out.line(name(path));
-            }
-            out.line("");
-        }
-    }
-    if untracked == Untracked::No && (!status.changed.is_empty() || !status.staged.is_empty()) {
-        out.line("Untracked files not listed (use -u option to show untracked files)");
-    }
-    if !status.staged.is_empty() {
-        return Ok(());
-    }
-    if !status.changed.is_empty() || !status.unmerged.is_empty() {
-        out.line("no changes added to commit (use \"git add\" and/or \"git commit -a\")");
-    } else if !status.untracked.is_empty() {
-        out.line("nothing added to commit but untracked files present (use \"git add\" to track)");
-    } else if unborn {
-        out.line("nothing to commit (create/copy files and use \"git add\" to track)");
-    } else if untracked == Untracked::No {
-        out.line("nothing to commit (use -u to show untracked files)");
-    } else if !merging {
-        out.line("nothing to commit, working tree clean");
     }
     Ok(())
 }

@@ -1,148 +1,18 @@
 //! What changes the index: `git add`, `rm`, `mv`, `update-index`, and `git clean`.
 
+mod add;
+mod clean;
+
+use crate::Out;
 use crate::args::{Args, unbundle, unknown};
 use crate::error::{Result, die, fatal, reason};
-use crate::ignore::Ignore;
 use crate::index::{Entry, Index};
 use crate::object::{Id, Kind};
 use crate::pathspec::Pathspec;
 use crate::repo::Repo;
-use crate::worktree::{Found, Untracked};
-use crate::{Out, warn};
+pub use add::add;
 use bstr::ByteSlice;
-
-/// `git add`
-pub fn add(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
-    let mut args = Args::new(unbundle(args, "Aunvfp"));
-    let (mut all, mut update, mut dry, mut verbose, mut force, mut intent, mut mode) =
-        (false, false, false, false, false, false, None);
-    let mut pieces = false;
-    while let Some(option) = args.option() {
-        match option.as_str() {
-            "-A" | "--all" | "--no-ignore-removal" => all = true,
-            "-u" | "--update" => update = true,
-            "-n" | "--dry-run" => dry = true,
-            "-v" | "--verbose" => verbose = true,
-            "-f" | "--force" => force = true,
-            "-N" | "--intent-to-add" => intent = true,
-            "--chmod=+x" => mode = Some(0o100755),
-            "--chmod=-x" => mode = Some(0o100644),
-            "--ignore-errors" | "--ignore-missing" | "--refresh" | "--renormalize" | "--sparse" => {}
-            "-p" | "--patch" => pieces = true,
-            "-i" | "--interactive" | "-e" | "--edit" => {
-                return Err(fatal(format!(
-                    "{option} needs a terminal or an editor, which this sandbox has not"
-                )));
-            }
-            option => return Err(unknown(option, "add [<options>] [--] <pathspec>...")),
-        }
-    }
-    if pieces {
-        return super::pieces::add(repo, &Pathspec::new(repo, &args.plain)?, out);
-    }
-    if args.plain.is_empty() && !all && !update {
-        warn(
-            "Nothing specified, nothing added.\nhint: Maybe you wanted to say 'git add .'?\nhint: Turn this message off by running\nhint: \"git config advice.addEmptyPathspec false\"",
-        );
-        return Ok(0);
-    }
-    let specs = Pathspec::new(repo, &args.plain)?;
-    let mut index = repo.index()?;
-    let mut changed: Vec<(&str, Vec<u8>)> = Vec::new();
-    for entry in index.entries.clone() {
-        if entry.stage > 1 && index.get(&entry.path).is_some() || !specs.has(&entry.path) {
-            continue;
-        }
-        let found = if entry.stage == 0 {
-            repo.compare(&index, &entry)?
-        } else if std::fs::symlink_metadata(repo.at(&entry.path)?).is_ok() {
-            Found::Changed(0, Id::ZERO)
-        } else {
-            Found::Missing
-        };
-        match found {
-            Found::Same => {}
-            Found::Missing => changed.push(("remove", entry.path)),
-            Found::Changed(..) => changed.push(("add", entry.path)),
-        }
-    }
-    if !update {
-        changed.extend(
-            repo.untracked(&index, &specs, Untracked::All, false)?
-                .into_iter()
-                .filter(|path| !path.ends_with(b"/"))
-                .map(|path| ("add", path)),
-        );
-        if force {
-            changed.extend(
-                repo.untracked(&index, &specs, Untracked::All, true)?
-                    .into_iter()
-                    .filter(|path| !path.ends_with(b"/"))
-                    .map(|path| ("add", path)),
-            );
-        }
-        let known = index
-            .entries
-            .iter()
-            .map(|entry| entry.path.as_slice())
-            .chain(changed.iter().map(|(_, path)| path.as_slice()));
-        if let Some(typed) = specs.unmatched(known) {
-            let inside = repo.inside(typed)?;
-            let mut ignore = Ignore::new(repo);
-            let exists = std::fs::symlink_metadata(repo.at(&inside)?).ok();
-            let is_dir = exists.as_ref().is_some_and(|meta| meta.is_dir());
-            if exists.is_some() && !force && ignore.covers(&inside, is_dir).is_some_and(|rule| rule.ignored) {
-                write(repo, &mut index, &changed, dry, verbose, intent, mode, out)?;
-                let mut text = b"The following paths are ignored by one of your .gitignore files:\n".to_vec();
-                text.extend_from_slice(&inside);
-                text.extend_from_slice(b"\nhint: Use -f if you really want to add them.\nhint: Turn this message off by running\nhint: \"git config advice.addIgnoredFile false\"");
-                return Err(die(1, text));
-            }
-            if !is_dir {
-                return Err(fatal([b"pathspec '", typed, b"' did not match any files"].concat()));
-            }
-        }
-    }
-    changed.sort_by(|a, b| a.1.cmp(&b.1));
-    write(repo, &mut index, &changed, dry, verbose, intent, mode, out)?;
-    Ok(0)
-}
-
-#[allow(clippy::too_many_arguments)]
-fn write(
-    repo: &Repo,
-    index: &mut Index,
-    changed: &[(&str, Vec<u8>)],
-    dry: bool,
-    verbose: bool,
-    intent: bool,
-    mode: Option<u32>,
-    out: &mut Out,
-) -> Result<()> {
-    for (what, path) in changed {
-        if verbose || dry {
-            out.line([what.as_bytes(), b" '", path, b"'"].concat());
-        }
-        if dry {
-            continue;
-        }
-        if *what == "remove" {
-            index.remove(path);
-        } else if intent {
-            if index.get(path).is_none() {
-                let mut entry = Entry::new(path.clone(), 0o100644, Id::of(Kind::Blob, b""));
-                entry.intent = true;
-                index.put(entry);
-            }
-        } else {
-            repo.stage(index, path)?;
-            if let (Some(mode), Some(entry)) = (mode, index.get_mut(path)) {
-                entry.mode = mode;
-            }
-        }
-    }
-    if dry { Ok(()) } else { index.write(&repo.index_path()) }
-}
+pub use clean::clean;
 
 /// `git rm`
 pub fn rm(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
@@ -177,10 +47,10 @@ pub fn rm(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
         paths.dedup();
         paths
     };
-    if let Some(typed) = specs.unmatched(paths.iter().map(Vec::as_slice)) {
-        if !lenient {
-            return Err(fatal([b"pathspec '", typed, b"' did not match any files"].concat()));
-        }
+    if let Some(typed) = specs.unmatched(paths.iter().map(Vec::as_slice))
+        && !lenient
+    {
+        return Err(fatal([b"pathspec '", typed, b"' did not match any files"].concat()));
     }
     for typed in &args.plain {
         let inside = repo.inside(typed)?;
@@ -324,86 +194,6 @@ pub fn mv(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
     }
     if !dry {
         index.write(&repo.index_path())?;
-    }
-    Ok(0)
-}
-
-/// `git clean`
-pub fn clean(repo: &Repo, args: Vec<Vec<u8>>, out: &mut Out) -> Result<i32> {
-    let mut args = Args::new(unbundle(args, "fdqnxX"));
-    let (mut force, mut dirs, mut quiet, mut dry, mut ignored, mut only) =
-        (!repo.config.is("clean.requireforce", true), false, false, false, false, false);
-    let mut excluded = Vec::new();
-    while let Some(option) = args.option() {
-        match option.split('=').next().unwrap_or_default() {
-            "-f" | "--force" => force = true,
-            "-d" => dirs = true,
-            "-q" | "--quiet" => quiet = true,
-            "-n" | "--dry-run" => dry = true,
-            "-x" => ignored = true,
-            "-X" => {
-                ignored = true;
-                only = true;
-            }
-            "-e" | "--exclude" => excluded.push(args.value(&option)?),
-            option => {
-                return Err(unknown(
-                    option,
-                    "clean [-d] [-f] [-i] [-n] [-q] [-e <pattern>] [-x | -X] [--] [<pathspec>...]",
-                ));
-            }
-        }
-    }
-    if !force && !dry {
-        return Err(fatal(
-            "clean.requireForce defaults to true and neither -i, -n, nor -f given; refusing to clean",
-        ));
-    }
-    let specs = Pathspec::new(repo, &args.plain)?;
-    let index = repo.index()?;
-    let mut paths = if only { Vec::new() } else { repo.untracked(&index, &specs, Untracked::Normal, false)? };
-    if ignored {
-        paths.extend(repo.untracked(&index, &specs, Untracked::Normal, true)?);
-    }
-    paths.sort();
-    for path in paths {
-        let is_dir = path.ends_with(b"/");
-        let name = path.trim_end_with(|c| c == '/');
-        let base = name.rfind_byte(b'/').map_or(name, |at| &name[at + 1..]);
-        if (is_dir && !dirs && specs.is_empty())
-            || excluded
-                .iter()
-                .any(|pattern| crate::glob::matches(pattern.trim_end_matches('/').as_bytes(), base, true))
-        {
-            continue;
-        }
-        if !path.starts_with(&repo.prefix) {
-            continue;
-        }
-        if is_dir && repo.at(name)?.join(".git").exists() {
-            if !quiet {
-                out.line(
-                    [
-                        if dry { b"Would skip repository ".as_slice() } else { b"Skipping repository " },
-                        &repo.shown(&path),
-                    ]
-                    .concat(),
-                );
-            }
-            continue;
-        }
-        if dry || !quiet {
-            out.line(
-                [if dry { b"Would remove ".as_slice() } else { b"Removing " }, &repo.shown(&path)].concat(),
-            );
-        }
-        if !dry {
-            let at = repo.at(name)?;
-            let removed = if is_dir { std::fs::remove_dir_all(&at) } else { std::fs::remove_file(&at) };
-            removed.map_err(|error| {
-                fatal(format!("failed to remove {}: {}", name.to_str_lossy(), reason(&error)))
-            })?;
-        }
     }
     Ok(0)
 }
