@@ -269,3 +269,23 @@ fn in_the_most_restricted_container_it_works_and_says_what_stands() {
     let said = text(&doctor.stdout);
     assert!(said.contains("commands run; enforced: wasm no-processes no-network limits\""), "{said}");
 }
+
+#[test]
+fn the_clock_is_the_one_that_the_policy_grants() {
+    let world = World::new();
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    std::fs::File::open(world.workspace()).unwrap().set_modified(old).unwrap();
+    let script = "date +%Y-%m-%d; touch new; stat -c %y new | cut -c 1-10; printf '%(%Y)T\\n'; echo $((EPOCHSECONDS / 1000000))";
+    let seen =
+        |args: &[&str]| text(&world.exec(&[args, &["--changes", "discard", "-c", script]].concat()).stdout);
+    assert_eq!(seen(&["--policy", "paranoid"]), "2001-09-09\n2001-09-09\n2001\n1000\n");
+    assert!(!seen(&["--backend", "wasi"]).contains("2001"));
+    let file = world.dir.path().join("own.toml");
+    std::fs::write(&file, "extends = \"whitelist\"\nclock = \"workspace\"\n").unwrap();
+    let output = world.exec(&["--policy", file.to_str().unwrap(), "-c", "true"]);
+    assert_eq!(output.status.code(), Some(125));
+    assert!(text(&output.stderr).contains("own: clock: "), "{}", text(&output.stderr));
+    std::fs::write(&file, "extends = \"paranoid\"\nclock = \"real\"\n").unwrap();
+    let output = world.exec(&["--policy", file.to_str().unwrap(), "-c", "true"]);
+    assert!(text(&output.stderr).contains("loosens = [\"clock\"]"), "{}", text(&output.stderr));
+}

@@ -42,7 +42,7 @@ pub use linux::cgroup::Cgroups;
 pub use linux::thread;
 pub use observation::{Denied, Observation, Outcome, Output, Stream};
 pub use plan::{Plan, Step, environment, etc_files};
-pub use policy::{Backend, Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
+pub use policy::{Backend, Clock, Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
 pub use quantity::{ByteSize, format_duration, parse_duration};
 pub use sandbox::{Early, Sandbox};
 pub use session::{FileError, Session, Waited};

@@ -9,7 +9,7 @@ use crate::cache::Use;
 use crate::linux::cgroup::Cgroup;
 use crate::linux::enter::{self, Init};
 use crate::linux::sys;
-use crate::policy::Network;
+use crate::policy::{Clock, Network};
 use crate::proxy::Proxy;
 use crate::view::{Doubt, Prepared};
 use crate::{
@@ -230,6 +230,12 @@ impl Begun {
             let (name, backend) = (&policy.name, policy.backend.name());
             return Err(Error::Policy(format!(
                 "{name}: backend: a native sandbox does not hold what {backend:?} promises; open it through `Shell`"
+            )));
+        }
+        if policy.clock != Clock::Real {
+            return Err(Error::Policy(format!(
+                "{}: clock: a native process reads the host's clock; \"workspace\" needs backend = \"wasi\"",
+                policy.name
             )));
         }
         let looked = view_of(policy, &self.workspace.lower);

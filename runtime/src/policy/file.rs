@@ -1,6 +1,6 @@
 //! What was typed: the TOML of a policy, its inheritance, and its errors by line and key. What was meant is [`Policy`].
 
-use super::{Backend, Examples, Exec, Limits, Missing, Network, Policy, Refuse, preset};
+use super::{Backend, Clock, Examples, Exec, Limits, Missing, Network, Policy, Refuse, preset};
 use crate::proxy::Domain;
 use crate::quantity::Time;
 use crate::{ByteSize, Error};
@@ -22,6 +22,7 @@ struct PolicyFile {
     #[serde(default)]
     loosens: Vec<String>,
     backend: Option<Backend>,
+    clock: Option<Clock>,
     exec: Option<Exec>,
     missing: Option<Missing>,
     #[serde(default)]
@@ -194,6 +195,12 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
         }
         policy.backend = backend;
     }
+    if let Some(clock) = file.clock {
+        if clock == Clock::Real && policy.clock == Clock::Workspace {
+            opens("clock", "shows the time of day".into())?;
+        }
+        policy.clock = clock;
+    }
     if let Some(exec) = file.exec {
         if exec == Exec::Workspace && policy.exec == Exec::None {
             opens("exec", "lets files of the workspace be executed".into())?;
@@ -263,8 +270,9 @@ fn spread(path: PathBuf) -> Vec<PathBuf> {
 }
 
 /// The keys that `loosens` can name.
-const LOOSENABLE: [&str; 17] = [
+const LOOSENABLE: [&str; 18] = [
     "backend",
+    "clock",
     "commands.allow",
     "commands.path",
     "files.read",
@@ -334,6 +342,7 @@ fn closed() -> Policy {
         about: String::new(),
         commands: Vec::new(),
         backend: Backend::default(),
+        clock: Clock::default(),
         path: ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].map(PathBuf::from).to_vec(),
         read: Vec::new(),
         run: Vec::new(),

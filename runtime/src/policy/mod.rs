@@ -31,6 +31,9 @@ pub struct Policy {
     /// What confines the actions. Default: native.
     #[serde(skip_serializing_if = "Backend::is_native")]
     pub backend: Backend,
+    /// What time of day the actions see. Default: the host's.
+    #[serde(skip_serializing_if = "Clock::is_real")]
+    pub clock: Clock,
     /// Names of the programs that exist in the sandbox, sorted.
     pub commands: Vec<String>,
     /// Host directories in which these programs are looked up, in order.
@@ -96,6 +99,23 @@ impl std::str::FromStr for Backend {
             "wasi" => Ok(Backend::Wasi),
             _ => Err(format!("expected native or wasi, found {text:?}")),
         }
+    }
+}
+
+/// What time of day actions see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// The host's.
+    #[default]
+    Real,
+    /// One that begins where the workspace's own time ends, and goes on. Only a sandbox without processes has it.
+    Workspace,
+}
+
+impl Clock {
+    fn is_real(&self) -> bool {
+        *self == Clock::Real
     }
 }
 

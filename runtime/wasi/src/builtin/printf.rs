@@ -237,9 +237,11 @@ impl Printer<'_> {
                     at += 1;
                 }
                 let seconds = match self.next() {
-                    None => now(),
-                    Some(text) if text == b"-1" => now(),
-                    Some(text) if text == b"-2" => now() - self.shell.started.elapsed().as_secs() as i64,
+                    None => now(self.shell),
+                    Some(text) if text == b"-1" => now(self.shell),
+                    Some(text) if text == b"-2" => {
+                        now(self.shell) - self.shell.started.elapsed().as_secs() as i64
+                    }
                     Some(text) => self.integer(&text) as i64,
                 };
                 let pattern: &[u8] = if pattern.is_empty() { b"%X" } else { pattern };
@@ -434,8 +436,8 @@ fn octal_escapes(text: &[u8]) -> Vec<u8> {
     out
 }
 
-fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+fn now(shell: &Shell) -> i64 {
+    let since = shell.world.tree.now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |s| i64::try_from(s.as_secs()).unwrap_or(i64::MAX))
 }
 

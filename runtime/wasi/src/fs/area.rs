@@ -1,8 +1,10 @@
 //! A writable area, bounded in bytes and in files, as a size-limited tmpfs is.
 
+use super::clock::Clock;
 use rustix::io::Errno;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::SystemTime;
 
 /// What a file takes of an area besides its content's pages, as on a tmpfs: nothing; contents are counted in these.
 pub(super) const PAGE: u64 = 4096;
@@ -20,11 +22,12 @@ struct Room {
     used_bytes: AtomicU64,
     used_inodes: AtomicU64,
     fired: AtomicBool,
+    clock: Clock,
 }
 
 impl Area {
-    /// An area for `bytes` and `inodes`.
-    pub(super) fn new(bytes: u64, inodes: u64) -> Area {
+    /// An area for `bytes` and `inodes`, whose files have their times from this clock.
+    pub(super) fn new(bytes: u64, inodes: u64, clock: Clock) -> Area {
         Area(Arc::new(Room {
             bytes,
             inodes,
@@ -32,6 +35,7 @@ impl Area {
             used_bytes: AtomicU64::new(0),
             used_inodes: AtomicU64::new(0),
             fired: AtomicBool::new(false),
+            clock,
         }))
     }
 
@@ -42,6 +46,11 @@ impl Area {
             return Ok(());
         }
         self.add(&self.0.used_bytes, to - from, self.0.bytes)
+    }
+
+    /// What time it is there.
+    pub(super) fn now(&self) -> SystemTime {
+        self.0.clock.now()
     }
 
     pub(super) fn take_inode(&self) -> Result<(), Errno> {

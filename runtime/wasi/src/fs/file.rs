@@ -32,8 +32,7 @@ pub(super) struct Meta {
 }
 
 impl Meta {
-    pub(super) fn new(ino: u64, mode: u32) -> Meta {
-        let now = SystemTime::now();
+    pub(super) fn new(ino: u64, mode: u32, now: SystemTime) -> Meta {
         Meta { ino, mode: mode & 0o7777, nlink: 1, mtime: now, atime: now, ctime: now, own: true }
     }
 
@@ -162,6 +161,11 @@ impl File {
         self.lock().changed
     }
 
+    /// What time it is where it lies.
+    fn now(&self) -> SystemTime {
+        self.area.as_ref().map_or_else(SystemTime::now, Area::now)
+    }
+
     pub(super) fn is_read_only(&self) -> bool {
         self.area.is_none()
     }
@@ -171,7 +175,7 @@ impl File {
         let mut state = self.lock();
         self.touch(&mut state)?;
         edit(&mut state.meta);
-        state.meta.ctime = SystemTime::now();
+        state.meta.ctime = self.now();
         Ok(())
     }
 
@@ -258,7 +262,7 @@ impl File {
             done += n;
             state.size = state.size.max(offset + n as u64);
         }
-        let now = SystemTime::now();
+        let now = self.now();
         (state.meta.mtime, state.meta.ctime) = (now, now);
         Ok(done)
     }
@@ -343,7 +347,7 @@ impl File {
             state.charged = pages;
         }
         state.size = length;
-        let now = SystemTime::now();
+        let now = self.now();
         (state.meta.mtime, state.meta.ctime) = (now, now);
         Ok(())
     }
@@ -394,6 +398,7 @@ impl Drop for File {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::clock::Clock;
 
     fn written(file: &File) -> Vec<u8> {
         let mut bytes = vec![0; file.size() as usize + 1];
@@ -413,7 +418,7 @@ mod tests {
 
     #[test]
     fn reads_and_writes_agree_with_a_plain_vector() {
-        let area = Area::new(16 << 20, 100);
+        let area = Area::new(16 << 20, 100, Clock::default());
         let original: Vec<u8> = (0..300_000u32).map(|n| (n % 253) as u8).collect();
         let (dir, file) = over(&original, &area);
         let mut model = original.clone();
@@ -452,21 +457,21 @@ mod tests {
 
     #[test]
     fn a_full_area_says_so_and_frees_what_goes() {
-        let area = Area::new(1 << 20, 2);
-        let file = File::new(Meta::new(1, 0o644), area.clone()).unwrap();
+        let area = Area::new(1 << 20, 2, Clock::default());
+        let file = File::new(Meta::new(1, 0o644, SystemTime::now()), area.clone()).unwrap();
         assert_eq!(file.write_at(0, &vec![1; 2 << 20]), Ok(1 << 20));
         assert_eq!(file.write_at(1 << 20, b"x"), Err(Errno::FBIG));
-        let other = File::new(Meta::new(2, 0o644), area.clone()).unwrap();
+        let other = File::new(Meta::new(2, 0o644, SystemTime::now()), area.clone()).unwrap();
         assert_eq!(other.write_at(0, b"x"), Err(Errno::NOSPC));
-        assert_eq!(File::new(Meta::new(3, 0o644), area.clone()).err(), Some(Errno::NOSPC));
+        assert_eq!(File::new(Meta::new(3, 0o644, SystemTime::now()), area.clone()).err(), Some(Errno::NOSPC));
         drop(file);
         assert_eq!(other.write_at(0, b"x"), Ok(1));
     }
 
     #[test]
     fn a_hole_costs_nothing() {
-        let area = Area::new(1 << 30, 2);
-        let file = File::new(Meta::new(1, 0o644), area.clone()).unwrap();
+        let area = Area::new(1 << 30, 2, Clock::default());
+        let file = File::new(Meta::new(1, 0o644, SystemTime::now()), area.clone()).unwrap();
         file.set_len(1 << 29).unwrap();
         assert_eq!(area.usage()[0].1, 0);
         assert_eq!(file.size(), 1 << 29);

@@ -5,6 +5,7 @@
 
 mod area;
 mod capture;
+mod clock;
 mod fifo;
 mod file;
 mod handle;

@@ -2,6 +2,7 @@
 //! time and not kept, so that a search through a large workspace leaves nothing behind.
 
 use super::area::Area;
+use super::clock::Clock;
 use super::fifo::Fifo;
 use super::file::{File, Meta};
 use super::lower::{Found, Lower};
@@ -9,7 +10,6 @@ use super::stat::{Kind, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// A node's place in the table.
 pub(super) type Id = usize;
@@ -25,6 +25,7 @@ pub(super) struct Names {
     nodes: Vec<Option<Node>>,
     free: Vec<Id>,
     next_ino: u64,
+    pub clock: Clock,
 }
 
 #[derive(Debug)]
@@ -94,9 +95,9 @@ pub(super) enum Child {
 
 impl Names {
     /// A table that holds the root: an empty directory where nothing may be changed.
-    pub(super) fn new() -> Names {
-        let mut names = Names { nodes: Vec::new(), free: Vec::new(), next_ino: FIRST_INO };
-        let meta = Meta::new(names.ino(), 0o755);
+    pub(super) fn new(clock: Clock) -> Names {
+        let mut names = Names { nodes: Vec::new(), free: Vec::new(), next_ino: FIRST_INO, clock };
+        let meta = names.meta(0o755);
         names.add(meta, None, Body::Dir(Dir::default()));
         names
     }
@@ -106,6 +107,11 @@ impl Names {
     pub(super) fn ino(&mut self) -> u64 {
         self.next_ino += 1;
         self.next_ino
+    }
+
+    /// What is known of something that is made now.
+    pub(super) fn meta(&mut self, mode: u32) -> Meta {
+        Meta::new(self.ino(), mode, self.clock.now())
     }
 
     pub(super) fn node(&self, id: Id) -> Result<&Node, Errno> {
@@ -322,7 +328,7 @@ impl Names {
 
     /// A directory's content changed.
     fn touch(&mut self, dir: Id) -> Result<(), Errno> {
-        let now = SystemTime::now();
+        let now = self.clock.now();
         let meta = &mut self.node_mut(dir)?.meta;
         (meta.mtime, meta.ctime) = (now, now);
         Ok(())

@@ -1,6 +1,7 @@
 //! The agent's file system, with the names of the system calls that it stands for.
 
 use super::area::Area;
+use super::clock::Clock;
 use super::fifo::Fifo;
 use super::file::{File, Meta};
 use super::handle::Handle;
@@ -45,6 +46,7 @@ struct Shared {
     objects: Option<Arc<Lower>>,
     top: Id,
     at: Vec<u8>,
+    clock: Clock,
 }
 
 impl Tree {
@@ -55,7 +57,14 @@ impl Tree {
     pub fn over(workspace: &Workspace, policy: &Policy, programs: &[&str]) -> Result<Tree, Error> {
         let View { names, workspace, scratch, lower, objects, top, at } =
             view::build(workspace, policy, &mut programs.iter().copied())?;
-        Ok(Tree(Arc::new(Shared { names: Mutex::new(names), workspace, scratch, lower, objects, top, at })))
+        let clock = names.clock;
+        let names = Mutex::new(names);
+        Ok(Tree(Arc::new(Shared { names, workspace, scratch, lower, objects, top, at, clock })))
+    }
+
+    /// What time it is, as the policy's `clock` says.
+    pub fn now(&self) -> SystemTime {
+        self.0.clock.now()
     }
 
     /// Where the workspace appears.
@@ -175,7 +184,7 @@ impl Tree {
             return Err(Errno::ISDIR);
         }
         let (dir, area, name) = room(names, spot)?;
-        let meta = Meta::new(names.ino(), how.mode & 0o7777);
+        let meta = names.meta(how.mode & 0o7777);
         let file = Arc::new(File::new(meta.clone(), area.clone())?);
         let id = names.make(meta, &area, Body::File { file: file.clone(), origin: None })?;
         names.enter(dir, &name, id)?;
@@ -208,7 +217,7 @@ impl Tree {
             return Err(Errno::EXIST);
         }
         let (dir, area, name) = room(&names, &spot)?;
-        let meta = Meta::new(names.ino(), mode & 0o1777);
+        let meta = names.meta(mode & 0o1777);
         let id = names.make(meta, &area, Body::Dir(Dir::default()))?;
         names.enter(dir, &name, id)
     }
@@ -224,7 +233,7 @@ impl Tree {
             return Err(Errno::EXIST);
         }
         let (dir, area, name) = room(&names, &spot)?;
-        let meta = Meta::new(names.ino(), mode & 0o777);
+        let meta = names.meta(mode & 0o777);
         let id = names.make(meta, &area, Body::Pipe(Fifo::default()))?;
         names.enter(dir, &name, id)
     }
@@ -393,7 +402,7 @@ impl Tree {
             return Err(Errno::NOENT);
         }
         let (dir, area, name) = room(&names, &spot)?;
-        let meta = Meta::new(names.ino(), 0o777);
+        let meta = names.meta(0o777);
         let id = names.make(meta, &area, Body::Link { target: target.to_vec(), origin: None })?;
         names.enter(dir, &name, id)
     }

@@ -2,15 +2,17 @@
 //! the few files of `/etc` that tools look for. Nothing of the host but the workspace.
 
 use super::area::Area;
+use super::clock::Clock;
 use super::file::{File, Meta};
 use super::lower::Lower;
 use super::names::{Body, Dir, Id, Names, Origin};
 use super::stat::Kind;
 use rustix::io::Errno;
-use sbx_runtime::{Error, OBJECTS, Policy, Workspace};
+use sbx_runtime::{Clock as Granted, Error, OBJECTS, Policy, Workspace};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The agent's home directory.
 const HOME: &str = "/home/agent";
@@ -46,9 +48,13 @@ pub(super) fn build(
     let lower = open(workspace.lower())?;
     let objects = workspace.objects_dir().map(open).transpose()?;
     let (bytes, inodes) = (policy.limits.workspace.0, policy.limits.inodes);
-    let (area, scratch) = (Area::new(bytes, inodes), Area::new(bytes, inodes));
+    let clock = match policy.clock {
+        Granted::Real => Clock::default(),
+        Granted::Workspace => Clock::from(newest(&lower)),
+    };
+    let [area, scratch] = [(); 2].map(|()| Area::new(bytes, inodes, clock));
     let at = workspace.place().to_path_buf();
-    let mut build = Build { names: Names::new() };
+    let mut build = Build { names: Names::new(clock) };
     let mut fill = || -> Result<Id, Errno> {
         build.fixed(programs)?;
         let tmp = policy.write_tmp.then_some(&scratch);
@@ -63,6 +69,12 @@ pub(super) fn build(
     let top = fill().map_err(fault(&at))?;
     let at = at.as_os_str().as_bytes().to_vec();
     Ok(View { names: build.names, workspace: area, scratch, lower, objects, top, at })
+}
+
+/// The newest of the times that are looked at first in a workspace.
+fn newest(lower: &Lower) -> SystemTime {
+    let times = [&b""[..], b".git", b".git/index"].into_iter().filter_map(|path| lower.stat(path).ok());
+    times.map(|found| found.mtime).max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 struct Build {
@@ -86,7 +98,7 @@ impl Build {
             ("urandom", Kind::Random),
         ];
         for (name, kind) in devices {
-            let mut meta = Meta::new(self.names.ino(), 0o666);
+            let mut meta = self.names.meta(0o666);
             meta.own = false;
             let id = self.names.add(meta, None, Body::Device(kind));
             self.names.enter(dev, name.as_bytes(), id)?;
@@ -101,7 +113,7 @@ impl Build {
     }
 
     fn file(&mut self, dir: Id, name: &[u8], mode: u32, bytes: &[u8]) -> Result<(), Errno> {
-        let mut meta = Meta::new(self.names.ino(), mode);
+        let mut meta = self.names.meta(mode);
         meta.own = false;
         let file = Arc::new(File::fixed(meta.clone(), bytes));
         let id = self.names.add(meta, None, Body::File { file, origin: None });
@@ -109,7 +121,7 @@ impl Build {
     }
 
     fn link(&mut self, dir: Id, name: &[u8], target: &[u8]) -> Result<(), Errno> {
-        let meta = Meta::new(self.names.ino(), 0o777);
+        let meta = self.names.meta(0o777);
         let id = self.names.add(meta, None, Body::Link { target: target.to_vec(), origin: None });
         self.names.enter(dir, name, id)
     }
@@ -123,7 +135,7 @@ impl Build {
             dir = match self.names.dir(dir)?.entries.get(name) {
                 Some(Some(id)) => *id,
                 _ => {
-                    let mut meta = Meta::new(self.names.ino(), 0o755);
+                    let mut meta = self.names.meta(0o755);
                     let area = self.names.node(dir)?.area.clone();
                     meta.own = area.is_some();
                     let id = self.names.add(meta, area, Body::Dir(Dir::default()));

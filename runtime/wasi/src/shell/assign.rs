@@ -352,9 +352,9 @@ impl Shell {
             b"SECONDS" => self.started.elapsed().as_secs().to_string(),
             b"BASHPID" => self.pid.to_string(),
             b"BASH_SUBSHELL" => self.subshell.to_string(),
-            b"EPOCHSECONDS" => since_epoch().as_secs().to_string(),
+            b"EPOCHSECONDS" => since_epoch(self.world.tree.now()).as_secs().to_string(),
             b"EPOCHREALTIME" => {
-                let now = since_epoch();
+                let now = since_epoch(self.world.tree.now());
                 format!("{}.{:06}", now.as_secs(), now.subsec_micros())
             }
             b"FUNCNAME" | b"BASH_SOURCE" | b"BASH_LINENO" | b"PIPESTATUS" | b"DIRSTACK" => {
@@ -431,8 +431,8 @@ impl Shell {
     }
 }
 
-fn since_epoch() -> std::time::Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+fn since_epoch(now: SystemTime) -> std::time::Duration {
+    now.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A shell's variables, for an arithmetic expression.

@@ -209,7 +209,7 @@ pub(super) fn fd_filestat_set_times(
     mtime: u64,
     flags: u32,
 ) -> Answer {
-    let [atime, mtime] = times(atime, mtime, flags)?;
+    let [atime, mtime] = times(guest, atime, mtime, flags)?;
     let handle = guest.handle(fd)?;
     match handle.directory_path() {
         Some(path) => Ok(guest.tree.set_times(b"/", path, atime, mtime, true)?),
@@ -218,11 +218,11 @@ pub(super) fn fd_filestat_set_times(
 }
 
 /// Which times are to be set, and to what.
-pub(super) fn times(atime: u64, mtime: u64, flags: u32) -> Answer<[Option<SystemTime>; 2]> {
+pub(super) fn times(guest: &Guest, atime: u64, mtime: u64, flags: u32) -> Answer<[Option<SystemTime>; 2]> {
     let one = |given: u64, set: u32, now: u32| match (flags & set != 0, flags & now != 0) {
         (true, true) => Err(Fault::Errno(Errno::INVAL)),
         (true, false) => Ok(Some(time(given))),
-        (false, true) => Ok(Some(SystemTime::now())),
+        (false, true) => Ok(Some(guest.tree.now())),
         (false, false) => Ok(None),
     };
     Ok([one(atime, 1, 2)?, one(mtime, 4, 8)?])

@@ -89,7 +89,7 @@ pub(super) fn path_filestat_set_times(
     mtime: u64,
     flags: u32,
 ) -> Answer {
-    let [atime, mtime] = times(atime, mtime, flags)?;
+    let [atime, mtime] = times(guest, atime, mtime, flags)?;
     let base = guest.base(fd)?;
     let path = text(bytes, (path, length))?;
     Ok(guest.tree.set_times(&base, path, atime, mtime, lookup & FOLLOW != 0)?)
