@@ -1,7 +1,7 @@
-//! The backend without processes: a whole action against a bare `bash -c`, throughput against native commands, and 200
-//! sandboxes at a time.
+//! The backend without processes: a whole action against a bare `bash -c`, throughput against native commands, 200
+//! sandboxes at a time, pipelines that may lose nothing, and bombs.
 //!
-//! `cargo bench --bench wasi -- 200 50`   (rounds; MiB of text)
+//! `cargo bench --bench wasi -- 200 50 20000`   (rounds; MiB of text; pipelines; 0 leaves a part out)
 
 mod paired;
 
@@ -10,7 +10,8 @@ use sbx::{Action, Policy, Shell};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Commands that go through much text.
 const THROUGH: [&str; 7] = [
@@ -22,6 +23,27 @@ const THROUGH: [&str; 7] = [
     "sed s/word/WORD/g text",
     "cut -d' ' -f2 text | sort | uniq -c | sort -rn",
 ];
+/// Pipelines, and what they print.
+const PIPELINES: [(&str, &str); 4] = [
+    ("cp a z && find . -name z | sort; cat a b | tr x y | wc -l; rm z", "./z\n2\n"),
+    ("seq 2000 | sort -rn | head -n 1; yes | head -n 3 | sort -u", "2000\ny\n"),
+    ("ls a b c | sort -r | cat | head -n 2 | tail -n 1", "b\n"),
+    ("echo $(seq 300 | grep -c 7) $(cat <(seq 9) | wc -l)", "57 9\n"),
+];
+/// Scripts that have no end, or want more than there is; each ends by a limit or with a status.
+const BOMBS: [&str; 9] = [
+    "while :; do :; done",
+    ":(){ :|:& };:",
+    "yes | sort",
+    "printf '%10000000000d' 1",
+    "x=a; while :; do x=$x$x; done",
+    "f() { f; }; f",
+    "yes",
+    "awk 'BEGIN { x = \"a\"; while (1) x = x x }'",
+    "dd if=/dev/zero of=big bs=1M count=100000",
+];
+/// Time of a bomb.
+const BOMB_TIME: Duration = Duration::from_secs(5);
 /// Rounds of each of these.
 const FEW: usize = 5;
 /// Sandboxes that live at one time, and actions of each.
@@ -29,7 +51,7 @@ const MANY: (usize, usize) = (200, 26);
 
 fn main() {
     let number = |n: usize, default: usize| argument(n).and_then(|a| a.parse().ok()).unwrap_or(default);
-    let (rounds, mebibytes) = (number(0, 200), number(1, 50));
+    let (rounds, mebibytes, pipelines) = (number(0, 200), number(1, 50), number(2, 2_000));
     let dir = tempfile::tempdir().expect("a workspace");
     for name in ["a", "b", "c"] {
         std::fs::write(dir.path().join(name), "x\n").expect("a file of the workspace");
@@ -38,13 +60,16 @@ fn main() {
         compare(&format!("`{script}`"), rounds, &mut beside_bash(dir.path(), script, Stdio::null));
     }
     std::fs::write(dir.path().join("text"), text(mebibytes)).expect("a file of the workspace");
-    for script in THROUGH {
+    for script in THROUGH.iter().take(if mebibytes == 0 { 0 } else { THROUGH.len() }) {
         let title = format!("`{script}`, {mebibytes} MiB");
         // Into a file: GNU grep stops at the first match when nobody reads.
         let script: &'static str = Box::leak(format!("LC_ALL=C; export LC_ALL; {script} > out").into());
         compare(&title, FEW, &mut beside_bash(dir.path(), script, Stdio::null));
     }
+    std::fs::remove_file(dir.path().join("text")).expect("a file of the workspace");
     many(dir.path());
+    lose_nothing(dir.path(), pipelines);
+    bombs(dir.path());
 }
 
 fn shell(dir: &Path) -> Shell {
@@ -103,6 +128,48 @@ fn many(dir: &Path) {
         "open: {:?} each; action: {each:?} each; memory: {resident} KiB each",
         opened / sandboxes as u32
     );
+}
+
+/// Pipelines, two sandboxes at a time: what is lost is counted.
+fn lose_nothing(dir: &Path, count: usize) {
+    let lost = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for half in 0..2 {
+            let lost = &lost;
+            scope.spawn(move || {
+                let mut live = shell(dir);
+                for n in (half..count).step_by(2) {
+                    let (script, expected) = PIPELINES[n % PIPELINES.len()];
+                    let seen = live.act(&Action::bash(script)).expect("an observation");
+                    if seen.stdout.text() != expected || seen.exit_code != 0 {
+                        lost.fetch_add(1, Ordering::Relaxed);
+                        println!("lost: {script}: {:?} {:?}", seen.stdout.text(), seen.stderr.text());
+                    }
+                }
+            });
+        }
+    });
+    println!("\n{count} pipelines: {} lost", lost.into_inner());
+}
+
+/// Bombs: how each ends, and what it leaves of memory.
+fn bombs(dir: &Path) {
+    println!("\n{:<52} {:>12} {:>6} {:>6} {:>9}", "bomb", "outcome", "status", "s", "KiB after");
+    for script in BOMBS.into_iter().map(String::from).chain([nested(10_000)]) {
+        let mut live = shell(dir);
+        let seen = live.act(&Action::bash(&script).time(BOMB_TIME)).expect("an observation");
+        drop(live);
+        let shown: String = script.chars().take(50).collect();
+        let outcome = format!("{:?}", seen.outcome);
+        let limits = seen.limits_hit.join(" ");
+        let (status, time) = (seen.exit_code, seen.wall.as_secs_f64());
+        println!("{shown:<52} {outcome:>12} {status:>6} {time:>6.1} {:>9} {limits}", resident());
+    }
+}
+
+/// Substitutions, one in the other.
+fn nested(depth: usize) -> String {
+    format!("echo {}x{}", "$(echo ".repeat(depth), ")".repeat(depth))
 }
 
 /// Resident memory of this process, in KiB.

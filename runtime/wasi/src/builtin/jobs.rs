@@ -227,7 +227,7 @@ pub(super) fn kill(shell: &mut Shell, argv: &[Vec<u8>]) -> Done {
     let mut status = 0;
     for name in names {
         if let Some(pid) = number::<i32>(name)
-            && (pid == shell.pid || pid == 0)
+            && (pid == shell.pid || pid == shell.main_pid || pid == 0)
         {
             if signal == 0 {
                 continue;
@@ -244,6 +244,10 @@ pub(super) fn kill(shell: &mut Shell, argv: &[Vec<u8>]) -> Done {
                     continue;
                 }
                 _ if matches!(signal, 17 | 18 | 23 | 28) => continue,
+                _ if pid == shell.main_pid => {
+                    shell.main_signal.store(signal, std::sync::atomic::Ordering::Relaxed);
+                    return Err(Leave::Killed(signal));
+                }
                 _ => return Err(Leave::Killed(signal)),
             }
         }

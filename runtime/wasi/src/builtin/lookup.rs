@@ -261,28 +261,52 @@ pub(super) fn unalias(shell: &mut Shell, argv: &[Vec<u8>]) -> Done {
 
 pub(super) fn compgen(shell: &mut Shell, argv: &[Vec<u8>]) -> Done {
     let mut names: Vec<Vec<u8>> = Vec::new();
-    let prefix = argv[1..].iter().find(|a| !a.starts_with(b"-")).cloned().unwrap_or_default();
-    for option in argv[1..].iter().filter(|a| a.starts_with(b"-")) {
-        match option.as_slice() {
-            b"-b" => names.extend(super::names().map(|n| n.as_bytes().to_vec())),
-            b"-k" => names.extend(KEYWORDS.iter().map(|k| k.as_bytes().to_vec())),
-            b"-v" => names.extend(shell.variables.names()),
-            b"-c" => {
+    let (mut letters, mut prefix, mut words) = (Vec::new(), Vec::new(), argv[1..].iter());
+    let mut is_list = false;
+    while let Some(word) = words.next() {
+        match word.as_slice() {
+            b"-W" => {
+                is_list = true;
+                let list = words.next().cloned().unwrap_or_default();
+                let list = shell.expand_text(&list)?;
+                names.extend(
+                    list.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).map(<[u8]>::to_vec),
+                );
+            }
+            b"-A" => letters.push(match words.next().map(Vec::as_slice) {
+                Some(b"alias") => b'a',
+                Some(b"builtin") => b'b',
+                Some(b"command") => b'c',
+                Some(b"directory") => b'd',
+                Some(b"export" | b"variable") => b'v',
+                Some(b"file") => b'f',
+                Some(b"keyword") => b'k',
+                _ => b'F',
+            }),
+            b"-P" | b"-S" | b"-X" | b"-F" | b"-C" | b"-G" | b"-o" => drop(words.next()),
+            [b'-', more @ ..] if !more.is_empty() => letters.extend_from_slice(more),
+            _ => prefix = word.clone(),
+        }
+    }
+    for letter in letters {
+        match letter {
+            b'a' => names.extend(shell.aliases.keys().cloned()),
+            b'b' => names.extend(super::names().map(|n| n.as_bytes().to_vec())),
+            b'k' => names.extend(KEYWORDS.iter().map(|k| k.as_bytes().to_vec())),
+            b'v' => names.extend(shell.variables.names()),
+            b'c' => {
                 names.extend(super::names().map(|n| n.as_bytes().to_vec()));
                 names.extend(shell.world.programs.names());
             }
-            b"-f" | b"-d" => {
-                let mut pattern = Vec::new();
-                pattern.extend_from_slice(&prefix);
-                pattern.push(b'*');
-                names.extend(shell.glob(&pattern)?);
-            }
-            b"-A" => names.extend(shell.functions.keys().cloned()),
+            b'f' | b'd' => names.extend(shell.glob(&[&prefix[..], b"*"].concat())?),
+            b'F' => names.extend(shell.functions.keys().cloned()),
             _ => {}
         }
     }
     names.retain(|n| n.starts_with(&prefix));
-    names.sort();
+    if !is_list {
+        names.sort();
+    }
     let mut out = names.join(&b'\n');
     if names.is_empty() {
         return Ok(1);

@@ -109,6 +109,8 @@ impl Build {
             self.file(etc, name.as_bytes(), 0o644, content.as_bytes())?;
         }
         let own = self.directory(Path::new("/proc/self"))?;
+        self.file(own, b"comm", 0o644, b"bash\n")?;
+        self.link(own, b"exe", b"/usr/bin/bash")?;
         self.file(own, b"status", 0o444, STATUS.as_bytes())
     }
 
@@ -161,9 +163,13 @@ impl Build {
     fn lower(&mut self, path: &Path, lower: &Arc<Lower>, area: Option<&Area>) -> Result<Id, Errno> {
         let id = self.directory(path)?;
         let origin = Origin { lower: lower.clone(), path: Vec::new() };
-        let found = lower.stat(b"")?;
+        let (found, now) = (lower.stat(b"")?, self.names.clock.now());
         let node = self.names.node_mut(id)?;
         (node.meta, node.area) = (Meta::lower(&found), area.cloned());
+        if area.is_some() {
+            // What lies over the host's directory is made now, as in an overlay.
+            (node.meta.mtime, node.meta.ctime) = (now, now);
+        }
         node.body = Body::Dir(Dir::over(origin, &found));
         Ok(id)
     }

@@ -453,6 +453,7 @@ impl Shell {
         child.foreground = None;
         child.signal = self.signal.clone();
         child.pid = self.next_pid();
+        (child.main_pid, child.main_signal) = (child.pid, Arc::default());
         child.variables = super::variable::Variables::default();
         for (key, value) in self.variables.environment() {
             child.variables.put(&key, Variable { exported: true, ..Variable::text(value) });

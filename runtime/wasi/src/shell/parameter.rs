@@ -200,7 +200,7 @@ impl Shell {
         match name {
             b"#" => number(self.arguments.len() as i64),
             b"?" => number(i64::from(self.status)),
-            b"$" => number(i64::from(self.pid)),
+            b"$" => number(i64::from(self.main_pid)),
             b"!" => number(i64::from(self.last_background?)),
             b"-" => Some(self.option_letters()),
             b"0" => Some(self.name.to_vec()),

@@ -52,7 +52,7 @@ pub(crate) fn start(setup: Setup) -> Shell {
         umask: setup.umask,
         status: 0,
         before: 0,
-        pipe_status: Arc::new(vec![0]),
+        pipe_status: Arc::default(),
         line: 1,
         calls: Arc::default(),
         traps: Arc::default(),
@@ -74,6 +74,8 @@ pub(crate) fn start(setup: Setup) -> Shell {
         memory,
         pids: Arc::new(AtomicI32::new(FIRST_PID + 1)),
         pid: FIRST_PID,
+        main_pid: FIRST_PID,
+        main_signal: Arc::default(),
         hashed: Arc::default(),
     };
     let mut seed = [0; 4];

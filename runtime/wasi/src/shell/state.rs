@@ -122,6 +122,9 @@ pub(crate) struct Shell {
     pub memory: super::memory::Account,
     pub pids: Arc<AtomicI32>,
     pub pid: i32,
+    /// `$$`: of the shell that this is a subshell of, and the signal that ends that one.
+    pub main_pid: i32,
+    pub main_signal: Arc<AtomicI32>,
     pub hashed: Arc<BTreeMap<Vec<u8>, u32>>,
 }
 
@@ -181,7 +184,7 @@ impl Shell {
         if let Err(stop) = self.budget.check() {
             return Err(Leave::Killed(if stop == Stop::Interrupted { super::execute::SIGINT } else { 9 }));
         }
-        match self.signal.load(Ordering::Relaxed) {
+        match self.signal.load(Ordering::Relaxed) | self.main_signal.load(Ordering::Relaxed) {
             0 => Ok(()),
             signal => Err(Leave::Killed(signal)),
         }
