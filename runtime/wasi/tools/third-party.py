@@ -8,8 +8,8 @@ metadata = json.loads(run("metadata", "--locked", "--format-version", "1", "--fi
 packages = {package["id"]: package for package in metadata["packages"]}
 nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
 
-# What is linked in: normal dependencies, without procedural macros and what only builds.
-linked, queue = set(), list(metadata["workspace_members"])
+# What is linked in: normal dependencies of the module, without procedural macros and what only builds or tests.
+linked, queue = set(), [metadata["resolve"]["root"]]
 while queue:
     identity = queue.pop()
     if identity in linked or any("proc-macro" in target["kind"] for target in packages[identity]["targets"]):
