@@ -66,7 +66,9 @@ mod tests {
 
     #[test]
     fn licences_are_named_for_each_part() {
-        for part in ["uu_sort", "uu_grep", "sed", "onig", "wasi-libc", "jaq-core", "libbz2-rs-sys", "lzma-rust2"] {
+        for part in
+            ["uu_sort", "uu_grep", "sed", "onig", "wasi-libc", "jaq-core", "libbz2-rs-sys", "lzma-rust2"]
+        {
             assert!(THIRD_PARTY.contains(part), "{part}");
         }
         assert!(!THIRD_PARTY.lines().any(|line| line.ends_with(": GPL-3.0")));
