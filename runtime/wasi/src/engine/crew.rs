@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 
 /// Stack of a thread, in bytes. Only what is touched takes memory.
 pub(crate) const STACK: usize = 64 << 20;
+/// So long a short work is waited for without sleeping: to be woken takes as long.
+const SHORT: Duration = Duration::from_micros(100);
 /// Threads that wait for work at most; those beyond end.
 const IDLE: usize = 4;
 
-type Work = Box<dyn FnOnce() + Send>;
+/// What is to be done; it returns how its end is told.
+type Work = Box<dyn FnOnce() -> Tell + Send>;
+type Tell = Box<dyn FnOnce()>;
 
 /// Threads for one sandbox. Dropping the last clone ends those that wait.
 #[derive(Clone)]
@@ -65,9 +69,12 @@ impl Crew {
         let (give, take) = mpsc::sync_channel(1);
         let work: Work = Box::new(move || {
             // A panic drops the channel, and whoever waits is told.
-            if let Ok(done) = catch_unwind(AssertUnwindSafe(work)) {
-                let _ = give.send(done);
-            }
+            let done = catch_unwind(AssertUnwindSafe(work)).ok();
+            Box::new(move || {
+                if let Some(done) = done {
+                    let _ = give.send(done);
+                }
+            })
         });
         let shared = &self.0.0;
         let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +128,7 @@ impl Shared {
             if let Some(work) = state.queue.pop_front() {
                 drop(state);
                 let before = cpu_time();
-                work();
+                let tell = work();
                 let used = cpu_time().saturating_sub(before);
                 state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 state.cpu += used;
@@ -129,6 +136,10 @@ impl Shared {
                 if state.busy == 0 {
                     self.settled.notify_all();
                 }
+                drop(state);
+                // Only now: whoever is told finds the crew settled, and does not wait a second time.
+                tell();
+                state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             if state.closed || state.waiting >= IDLE {
@@ -171,7 +182,15 @@ impl<T> Task<T> {
     /// # Errors
     /// It still runs.
     pub fn wait(&self, time: std::time::Duration) -> Result<Option<T>, StillRuns> {
-        match self.0.recv_timeout(time) {
+        let begun = Instant::now();
+        while begun.elapsed() < SHORT.min(time) {
+            match self.0.try_recv() {
+                Ok(done) => return Ok(Some(done)),
+                Err(mpsc::TryRecvError::Disconnected) => return Ok(None),
+                Err(mpsc::TryRecvError::Empty) => std::thread::yield_now(),
+            }
+        }
+        match self.0.recv_timeout(time.saturating_sub(begun.elapsed())) {
             Ok(done) => Ok(Some(done)),
             Err(mpsc::RecvTimeoutError::Timeout) => Err(StillRuns),
             Err(mpsc::RecvTimeoutError::Disconnected) => Ok(None),

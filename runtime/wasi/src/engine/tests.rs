@@ -105,7 +105,7 @@ fn nothing_of_the_host_is_there() {
         "cp b /usr/x",
         "touch /x",
         "mkdir /root/x",
-        "ls /proc",
+        "ls /proc/1",
         "ls /home/user",
         "rm /etc/passwd",
         "ln b /etc/x",
@@ -113,7 +113,7 @@ fn nothing_of_the_host_is_there() {
         let (code, out, err) = world.see(line);
         assert!(code != 0 && out.is_empty() && !err.is_empty(), "{line}: {code} {out} {err}");
     }
-    assert_eq!(world.out("ls /"), "bin\ndev\netc\nhome\ntmp\nusr\nworkspace\n");
+    assert_eq!(world.out("ls /"), "bin\ndev\netc\nhome\nproc\ntmp\nusr\nworkspace\n");
 }
 
 #[test]
