@@ -184,9 +184,13 @@ impl Machine {
             Expression::Place(place) => self.get(place)?,
             Expression::Negated(inside) => self.value(inside)?.negate(),
             Expression::Not(inside) => Number::from(i64::from(self.value(inside)?.is_zero())),
-            Expression::Two(sign, left, right) => {
-                let (left, right) = (self.value(left)?, self.value(right)?);
-                self.two(sign, &left, &right)?
+            Expression::Chain(first, rest) => {
+                let mut left = self.value(first)?;
+                for (sign, right) in rest {
+                    let right = self.value(right)?;
+                    left = self.two(sign, &left, &right)?;
+                }
+                left
             }
             Expression::Set(place, sign, value) => {
                 let value = self.value(value)?;

@@ -14,8 +14,8 @@ pub enum Place {
 pub enum Expression {
     Number(String),
     Place(Place),
-    /// The operator, and the two sides.
-    Two(&'static str, Box<Expression>, Box<Expression>),
+    /// A first value, and operators of one level with theirs, from the left: however many, they are no deeper.
+    Chain(Box<Expression>, Vec<(&'static str, Expression)>),
     Negated(Box<Expression>),
     Not(Box<Expression>),
     /// The operator without its `=`; empty for a plain one.
@@ -82,7 +82,7 @@ const SIGNS: [&str; 35] = [
     "%", "^", "=", "<", ">", "!", "(", ")", "{", "}", "[", "]", ";", ",", "&", "|", "?",
 ];
 /// How deep expressions and blocks may lie in one another.
-const DEPTH: usize = 200;
+const DEPTH: usize = 100;
 
 /// Reads items.
 pub struct Reader {
@@ -384,20 +384,20 @@ impl Reader {
         if level == 2 && self.take("!") {
             return Ok(Expression::Not(Box::new(self.deeper(|reader| reader.binary(2))?)));
         }
-        let mut left = self.binary(level + 1)?;
+        let first = self.binary(level + 1)?;
+        let mut rest = Vec::new();
         while let Some(sign) = LEVELS[level].iter().find(|sign| self.is(sign)) {
             self.at += 1;
-            let right = self.binary(level + 1)?;
-            left = Expression::Two(sign, Box::new(left), Box::new(right));
+            rest.push((*sign, self.binary(level + 1)?));
         }
-        Ok(left)
+        Ok(if rest.is_empty() { first } else { Expression::Chain(Box::new(first), rest) })
     }
 
     fn power(&mut self) -> Read<Expression> {
         let base = self.unary()?;
         if self.take("^") {
             let exponent = self.deeper(Self::power)?;
-            return Ok(Expression::Two("^", Box::new(base), Box::new(exponent)));
+            return Ok(Expression::Chain(Box::new(base), vec![("^", exponent)]));
         }
         Ok(base)
     }
