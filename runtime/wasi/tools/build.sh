@@ -76,13 +76,18 @@ crates=$("$cargo" metadata --locked --offline --format-version 1 |
     python3 -c 'import json, os, sys
 packages = json.load(sys.stdin)["packages"]
 print(next(os.path.dirname(os.path.dirname(p["manifest_path"])) for p in packages if p["name"] == "uucore"))')
-# A crate with a fault of its own is built from a corrected copy.
-cp -r "$crates/uu_grep-0.2.0" "$work/guest/grep"
-patch -s -d "$work/guest/grep" -p1 < "$here/patches/uu_grep.patch"
+# Crates with a fault of their own are built from corrected copies.
+corrected=()
+for fix in "$here"/patches/*.patch; do
+    crate=$(basename "$fix" .patch)
+    cp -r "$crates/$crate" "$work/guest/$crate"
+    patch -s -d "$work/guest/$crate" -p1 < "$fix"
+    corrected+=(--config "patch.crates-io.${crate%-*}.path='$work/guest/$crate'")
+done
 export CFLAGS_wasm32_wasip1="-ffile-prefix-map=$crates=/crates"
 export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="--remap-path-prefix=$crates=/crates \
 --remap-path-prefix=$work/root/usr/lib/rustlib/src/rust=/rust --remap-path-prefix=$work/guest=/guest"
-"$cargo" build --offline --config "patch.crates-io.uu_grep.path='$work/guest/grep'" --release --bin tools -Z build-std=std,panic_abort --target wasm32-wasip1 \
+"$cargo" build --offline "${corrected[@]}" --release --bin tools -Z build-std=std,panic_abort --target wasm32-wasip1 \
     --target-dir "$work/target"
 
 # 5. What is checked in: the module compressed, and the digest of the module itself.
@@ -92,7 +97,7 @@ echo "tools.wasm $(stat -c %s "$work/tools.wasm") bytes, sha256 $digest"
 if [ "$write" = --write ]; then
     xz -9e -T1 -c "$work/tools.wasm" > "$here/tools.wasm.xz"
     echo "$digest" > "$here/tools.wasm.sha256"
-    # The corrected copy is not in the list of what is used.
+    # The corrected copies are not in the list of what is used.
     cp "$here/guest/Cargo.lock" "$work/guest/Cargo.lock"
     python3 "$here/third-party.py" "$work/guest" "$cargo" > "$here/THIRD-PARTY"
 elif [ "$digest" != "$(cat "$here/tools.wasm.sha256")" ]; then
