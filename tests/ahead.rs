@@ -53,6 +53,65 @@ fn a_held_bash_cannot_be_told_from_a_fresh_one() {
 }
 
 #[test]
+fn process_1_becomes_a_bash_after_a_script() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut shell =
+        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    assert!(shell.plan().works_ahead, "the bash of this machine does not load our library");
+    let mut arguments = || {
+        let seen =
+            shell.run(&Action::bash("tr '\\0' ' ' < /proc/1/cmdline; cat /proc/1/comm")).expect("runs");
+        seen.stdout.text()
+    };
+    assert_eq!(arguments(), "sbx-init sbx-init\n");
+    std::thread::sleep(PAUSE);
+    assert_eq!(arguments(), "sbx-init -c exit 1 sbx-init\n");
+    // Without a pause, too.
+    assert_eq!(arguments(), "sbx-init -c exit 1 sbx-init\n");
+}
+
+#[test]
+fn what_a_script_does_to_process_1_and_to_all_others_is_not_felt_by_the_next() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut shell =
+        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    for attack in [
+        "kill -9 -1",
+        "kill -9 1; kill -STOP 1; kill -TERM 1; exit 1",
+        "head -c 1 /proc/1/mem",
+        "cat /proc/1/environ",
+        "readlink /proc/1/fd/3",
+        "exec 3>&-; for i in 1 2 3; do (sleep 60 &); done; exit 1",
+        "exec -a sbx-init env LD_PRELOAD=/usr/libexec/sbx/ahead.so bash -c 'exit 1'",
+    ] {
+        shell.run(&Action::bash("true")).expect("runs");
+        std::thread::sleep(PAUSE);
+        let seen = shell.run(&Action::bash(attack)).expect("runs");
+        assert!(!seen.success(), "{attack}: {seen:?}");
+        assert_eq!(shell.run(&Action::bash("echo on")).expect("runs").stdout.text(), "on\n", "{attack}");
+    }
+}
+
+#[test]
+fn memory_that_runs_out_takes_the_script_and_not_process_1() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut policy = Policy::preset("whitelist").expect("a preset");
+    policy.limits.memory = sbx::ByteSize(32 << 20);
+    let mut shell = Sandbox::open(&policy, dir.path()).expect("a sandbox");
+    for _ in 0..5 {
+        shell.run(&Action::bash("true")).expect("runs");
+        std::thread::sleep(PAUSE);
+        let seen =
+            shell.run(&Action::bash("x=$(head -c 100M /dev/zero | tr '\\0' x); echo ${#x}")).expect("runs");
+        assert!(!seen.success(), "{seen:?}");
+        let bomb = "for i in {1..300}; do sleep 5 & done; wait; echo never";
+        let seen = shell.run(&Action::bash(bomb).time(Duration::from_secs(1))).expect("runs");
+        assert!(!seen.success(), "{seen:?}");
+        assert_eq!(shell.run(&Action::bash("echo on")).expect("runs").stdout.text(), "on\n");
+    }
+}
+
+#[test]
 fn an_action_that_is_no_script_does_not_meet_the_held_bash() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut shell =

@@ -1,24 +1,28 @@
-//! Holds a bash back before its `main`: loaded and linked it waits for an action, and then *is* the `bash -c SCRIPT` that
-//! a plain start would have made: its own arguments, environment, directory and descriptors.
+//! Makes process 1 a bash that stands before its `main`, loaded and linked, and serves from there: a script is a fork,
+//! which *is* the `bash -c SCRIPT` that a plain start would have made: its own arguments, environment, directory and
+//! descriptors. Loading a bash takes three quarters of what a short script costs.
 //!
-//! Process 1 (`init/ahead.rs`) names this library in `LD_PRELOAD` of that one process. It has no standard library and
-//! exports nothing; the loader runs its only function before `main`. The environment that named it is replaced, so
-//! nothing that bash starts loads it.
+//! Process 1 (`init/ahead.rs`) names this library in `LD_PRELOAD` when it becomes a bash. It has no standard library and
+//! exports nothing; the loader runs its only function before `main`. A script's environment is its own, so nothing that it
+//! starts loads this.
 #![no_std]
 
+#[path = "../init/action.rs"]
+mod action;
 #[path = "../src/linux/wire.rs"]
 #[allow(dead_code, reason = "each side of the wire uses its part")]
 mod wire;
 
 #[path = "../init/start.rs"]
-#[allow(dead_code, reason = "process 1 uses the rest")]
 mod start;
 #[path = "../init/sys.rs"]
 #[allow(dead_code, unused_macros, reason = "process 1 uses the rest")]
 mod sys;
 
+use action::{Between, Heard};
+use core::ffi::CStr;
 use start::Start;
-use sys::{Cmsg, MADVISE, PRCTL, close, exit, open, read_at, receive, send, syscall};
+use sys::*;
 use wire::*;
 
 unsafe extern "C" {
@@ -26,6 +30,8 @@ unsafe extern "C" {
     static mut environ: *const *const u8;
     /// setlocale(3).
     fn setlocale(category: i32, locale: *const core::ffi::c_char) -> *mut core::ffi::c_char;
+    /// fork(2), by the C library, which keeps account of it.
+    fn fork() -> i32;
     /// dl_iterate_phdr(3).
     fn dl_iterate_phdr(each: extern "C" fn(*const Object, usize, *mut u8) -> i32, data: *mut u8) -> i32;
 }
@@ -54,9 +60,15 @@ struct Segment {
 
 #[used]
 #[unsafe(link_section = ".init_array")]
-static HOLD: extern "C" fn(i32, *mut *const u8, *const *const u8) = hold;
+static BEFORE_MAIN: extern "C" fn(i32, *mut *const u8, *const *const u8) = before_main;
 
 const BRK: usize = 12;
+/// `argv` of a script: `bash`, `-c`, and the script. Process 1 is started with as many.
+const ARGUMENTS: usize = 3;
+/// How long nothing must be asked for until pages are mapped ahead, in milliseconds. Some of them will not be needed.
+const PAUSE: i32 = 1;
+/// What the next script's process says when it is the script. No message of the library is as short.
+const STARTED: &[u8] = &[1];
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -64,45 +76,119 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 }
 
 /// Runs before `main`, with its arguments.
-extern "C" fn hold(argc: i32, argv: *mut *const u8, _: *const *const u8) {
-    let mut fds = Cmsg::new();
-    let mut message = [0u8; 4];
-    // Whoever loads this otherwise has no such socket, and is left alone.
-    if argc != 3 || send(FD_HELD, &message, &[]) != 4 {
+extern "C" fn before_main(argc: i32, argv: *mut *const u8, _: *const *const u8) {
+    if argc as usize != ARGUMENTS {
         return;
     }
-    let layout = Layout::of_self();
-    prepare();
-    if receive(FD_HELD, &mut message, &mut fds) != 4 {
+    // SAFETY: there are as many arguments, each a string.
+    let called = unsafe { CStr::from_ptr(argv.read().cast()) };
+    if called == BASH_ON_TRIAL {
         exit(0);
     }
-    let mut start = Start::new(fds.fds());
-    if let Err(errno) = start.read().map_err(|e| e as u32).and_then(|_| start.place()) {
-        send(FD_HELD, &errno.to_ne_bytes(), &[]);
-        exit(127);
+    // Whoever else loads this is left alone.
+    if called != BASH_NAME {
+        return;
     }
-    start.close_others();
-    if let Some(layout) = layout {
-        layout.tell(&start);
-    }
-    // SAFETY: the loader gives three arguments; the payload's tables, of which the third argument and the environment
-    // are taken, stay mapped as long as this process runs the program. No other thread exists before `main`.
+    be(BASH_NAME, false);
+    let layout = Layout::of_self();
+    read_locale();
+    let start = action::serve(&mut Bash { next: None, layout });
+    // SAFETY: the loader gives as many arguments as a script has; the payload's tables, of which they and the environment
+    // are taken, stay mapped as long as this process runs the program. A fork has no other thread.
     unsafe {
-        argv.add(2).write(start.argv.add(2).read());
+        for i in 0..ARGUMENTS {
+            argv.add(i).write(start.argv.add(i).read());
+        }
         environ = start.envp;
     }
 }
 
-/// Does what `main` would do first, as far as nobody can tell afterwards: the C library keeps a locale that it has read,
-/// and the kernel keeps a page that it has mapped.
-fn prepare() {
+/// Sets what others see of this process: its name, and whether they may look into it.
+fn be(title: &CStr, open: bool) {
+    const PR_SET_DUMPABLE: u32 = 4;
+    syscall!(PRCTL, PR_SET_DUMPABLE, u32::from(open), 0, 0, 0);
+    name(title);
+}
+
+/// A process 1 that is a bash.
+struct Bash {
+    /// The process that becomes the next script: itself, and our end of its socket.
+    next: Option<(i32, i32)>,
+    layout: Option<Layout>,
+}
+
+impl Between for Bash {
+    fn rest(&mut self) -> Option<Start> {
+        if self.next.is_some() {
+            return None;
+        }
+        let [ours, theirs] = socket_pair().ok()?;
+        // SAFETY: this process has one thread.
+        match unsafe { fork() } {
+            0 => return Some(self.be_next(theirs)),
+            pid if pid > 0 => self.next = Some((pid, ours)),
+            _ => close(ours),
+        }
+        close(theirs);
+        None
+    }
+
+    /// The next script's process listens itself: between the library and it nobody has to wake up.
+    fn listen(&mut self, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
+        let Some((pid, socket)) = self.next.take() else { return Heard::Message(receive(FD_CONTROL, buffer, fds)) };
+        let len = receive(socket, buffer, fds);
+        if len == STARTED.len() as isize {
+            return Heard::Script { pid, socket };
+        }
+        close(socket);
+        // It was no script. Or the process is gone, and the message still there.
+        Heard::Message(if len > 0 { len } else { receive(FD_CONTROL, buffer, fds) })
+    }
+}
+
+impl Bash {
+    /// Waits for the next script, as a session of its own, and becomes it.
+    fn be_next(&self, socket: i32) -> Start {
+        be(c"bash", true);
+        setsid();
+        unblock_signals();
+        if !readable(FD_CONTROL, PAUSE) {
+            prepare();
+        }
+        let (mut buffer, mut fds) = ([0u8; 64], Cmsg::new());
+        let len = receive(FD_CONTROL, &mut buffer, &mut fds);
+        if word(&buffer, 0) != MSG_RUN || word(&buffer, 4) & RUN_SCRIPT == 0 {
+            send(socket, buffer.get(..len.max(0) as usize).unwrap_or(&[]), fds.fds());
+            exit(0);
+        }
+        send(socket, STARTED, &[]);
+        let mut start = Start::new(fds.fds());
+        if let Err(errno) = start.read().map_err(|e| e as u32).and_then(|_| start.place()) {
+            send(socket, &errno.to_ne_bytes(), &[]);
+            exit(127);
+        }
+        start.close_others();
+        if let Some(layout) = &self.layout {
+            layout.tell(&start);
+        }
+        start
+    }
+}
+
+/// Reads the locale that a script has by default: the C library keeps it, and nobody can tell.
+fn read_locale() {
     const LC_ALL: i32 = 6;
     // SAFETY: no other thread exists before `main`; "C" is what the program starts with.
     unsafe {
         setlocale(LC_ALL, c"C.UTF-8".as_ptr());
         setlocale(LC_ALL, c"C".as_ptr());
-        dl_iterate_phdr(map_pages, core::ptr::null_mut());
     }
+}
+
+/// Has the kernel map what the program will touch.
+fn prepare() {
+    // SAFETY: no other thread exists before `main`.
+    unsafe { dl_iterate_phdr(map_pages, core::ptr::null_mut()) };
 }
 
 /// Maps the pages of a loaded object, and makes those that will be written its own.
@@ -129,7 +215,7 @@ extern "C" fn map_pages(object: *const Object, _: usize, _: *mut u8) -> i32 {
 
 /// The addresses that the kernel keeps of a program, as prctl(2) wants them for `PR_SET_MM_MAP`.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Layout {
     /// start_code, end_code, start_data, end_data, start_brk, brk, start_stack.
     program: [u64; 7],
@@ -164,14 +250,15 @@ impl Layout {
 
     /// Tells the kernel where the arguments and the environment are, for /proc. Where it cannot be told (Linux without
     /// checkpoints), the arguments shown are those of a bash without a script.
-    fn tell(mut self, start: &Start) {
+    fn tell(&self, start: &Start) {
         const PR_SET_MM: u32 = 35;
         const PR_SET_MM_MAP: u32 = 14;
         // SAFETY: both tables hold at least their NULL; the strings of one follow those of the other.
         let (arguments, environment) = unsafe { (start.argv.read(), start.envp.read()) };
         let environment = if environment.is_null() { start.end } else { environment };
-        self.texts = [arguments, environment, environment, start.end].map(|p| p as u64);
-        syscall!(PRCTL, PR_SET_MM, PR_SET_MM_MAP, &raw const self, size_of::<Layout>(), 0);
+        let texts = [arguments, environment, environment, start.end].map(|p| p as u64);
+        let layout = Layout { texts, ..self.clone() };
+        syscall!(PRCTL, PR_SET_MM, PR_SET_MM_MAP, &raw const layout, size_of::<Layout>(), 0);
     }
 }
 
@@ -181,3 +268,19 @@ fn word(b: &[u8], at: usize) -> u32 {
         _ => 0,
     }
 }
+
+fn put(b: &mut [u8], at: usize, v: u32) {
+    if let Some(s) = b.get_mut(at..at + 4) {
+        s.copy_from_slice(&v.to_ne_bytes());
+    }
+}
+
+fn put_long(b: &mut [u8], at: usize, v: u64) {
+    if let Some(s) = b.get_mut(at..at + 8) {
+        s.copy_from_slice(&v.to_ne_bytes());
+    }
+}
+
+/// The precompiled `core` names it in its unwind tables; nothing here unwinds (`panic=abort`).
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}

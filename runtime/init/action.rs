@@ -1,15 +1,12 @@
-//! Starts actions and waits for them. One at a time; nothing that an action started outlives it.
+//! Starts actions and waits for them. One at a time; nothing that an action started outlives it. Compiled into process 1,
+//! and into the library by which process 1 becomes a bash (`ahead/`).
 
-use crate::ahead::Held;
-use crate::put;
+use crate::{put, put_long};
 use crate::start::Start;
 use crate::sys::*;
 use crate::wire::*;
 use crate::word;
 
-/// How long nothing must be asked for before a bash is held, in milliseconds: a caller without a pause needs both
-/// processors himself.
-const PAUSE: i32 = 2;
 /// Bytes of stack for a child until exec.
 const STACK: usize = 16 << 10;
 
@@ -22,51 +19,51 @@ struct Child {
     errno: u32,
 }
 
-/// Between two actions.
+/// What this process 1 does between two actions: by what it is.
+pub trait Between {
+    /// Works ahead. Returns in a process that is an action.
+    fn rest(&mut self) -> Option<Start>;
+    /// Waits for the library's next message.
+    fn listen(&mut self, buffer: &mut [u8], fds: &mut Cmsg) -> Heard;
+}
+
+/// What came.
+pub enum Heard {
+    /// A message of this many bytes; 0 or less at the end.
+    Message(isize),
+    /// A script, which this process becomes. It tells on the socket if it cannot.
+    Script { pid: i32, socket: i32 },
+}
+
 struct Server {
     signals: i32,
     /// The stack that children use until exec; mapped, so that it takes no memory before.
     stack: *mut u8,
-    held: Option<Held>,
-    /// A held bash is wanted; never again after one could not be held.
-    ahead: bool,
-    can_hold: bool,
-    /// User and system time of the set-up's own child, in microseconds.
-    spent: [i64; 2],
 }
 
-/// Serves requests until the library is gone.
-pub fn serve() -> ! {
+/// Serves requests until the library is gone. Returns in a process that is an action.
+pub fn serve(between: &mut impl Between) -> Start {
     let signals = child_signals();
     let Ok(stack) = map(-1, STACK) else { exit(93) };
-    let mut server = Server { signals, stack, held: None, ahead: false, can_hold: true, spent: used().0 };
-    give_back_stack();
+    let server = Server { signals, stack };
+    let mut may_work_ahead = true;
     loop {
-        if server.ahead && server.can_hold && server.held.is_none() && !readable(FD_CONTROL, PAUSE) {
-            server.held = Held::start(server.top());
+        if may_work_ahead && let Some(start) = between.rest() {
+            return start;
         }
         let mut buffer = [0u8; 64];
         let mut fds = Cmsg::new();
-        if receive(FD_CONTROL, &mut buffer, &mut fds) < 4 {
-            exit(0);
-        }
-        if word(&buffer, 0) == MSG_RUN {
-            server.run(word(&buffer, 4), fds.fds());
-        } else {
-            fds.fds().iter().for_each(|fd| close(*fd));
+        match between.listen(&mut buffer, &mut fds) {
+            Heard::Message(..4) => exit(0),
+            Heard::Message(_) if word(&buffer, 0) == MSG_RUN => {
+                let flags = word(&buffer, 4);
+                server.run(flags, fds.fds());
+                may_work_ahead = flags & RUN_AHEAD != 0;
+            }
+            Heard::Message(_) => fds.fds().iter().for_each(|fd| close(*fd)),
+            Heard::Script { pid, socket } => server.follow(pid, socket),
         }
     }
-}
-
-/// Returns the pages below that carrying the plan out has touched.
-fn give_back_stack() {
-    const MADV_DONTNEED: u32 = 4;
-    const PAGE: usize = 4096;
-    const DEPTH: usize = 64 << 10;
-    let here = 0u8;
-    // Two pages for the frames of this function and of the call.
-    let top = ((&raw const here as usize) & !(PAGE - 1)) - 2 * PAGE;
-    syscall!(MADVISE, top - DEPTH, DEPTH, MADV_DONTNEED);
 }
 
 fn child_signals() -> i32 {
@@ -79,24 +76,18 @@ fn child_signals() -> i32 {
 }
 
 impl Server {
-    /// The top of the stack that children use until exec.
-    fn top(&self) -> *mut u8 {
-        // SAFETY: one past the end of the mapping, whose length is a multiple of 16.
-        unsafe { self.stack.add(STACK) }
+    /// Waits for the end of a script that has begun by itself.
+    fn follow(&self, pid: i32, socket: i32) {
+        let status = wait(pid, self.signals);
+        let mut errno = [0u8; 4];
+        let failed = receive_now(socket, &mut errno, &mut Cmsg::new()) == 4;
+        close(socket);
+        done(status, if failed { word(&errno, 0) } else { 0 }, sweep());
     }
 
-    fn run(&mut self, flags: u32, fds: &[i32]) {
-        self.ahead = flags & RUN_AHEAD != 0;
-        let held = self.held.take();
-        if let Some(held) = held.filter(|_| flags & RUN_SCRIPT != 0) {
-            if held.hand(fds) {
-                fds.iter().for_each(|fd| close(*fd));
-                let status = wait(held.pid, self.signals);
-                return self.done(status, held.failure(), sweep());
-            }
-            self.can_hold = false;
-        }
-        // A held bash that this action does not become must not be seen by it. Without one, nothing is there to kill.
+    /// Runs an action to its end.
+    fn run(&self, flags: u32, fds: &[i32]) {
+        // Who waits to become a script must not be seen by this action. Without one, nothing is there to kill.
         sweep();
         let mut child = Child { start: Start::new(fds), terminal: flags & RUN_TERMINAL != 0, errno: 0 };
         let started = self.spawn(&mut child);
@@ -105,35 +96,33 @@ impl Server {
         match started {
             Ok(pid) => {
                 let status = wait(pid, self.signals);
-                self.done(status, child.errno, sweep());
+                done(status, child.errno, sweep());
             }
-            Err(e) => self.done(0, e as u32, 0),
+            Err(e) => done(0, e as u32, 0),
         }
     }
 
-    fn spawn(&mut self, child: &mut Child) -> Result<i32, i32> {
+    fn spawn(&self, child: &mut Child) -> Result<i32, i32> {
         let mapped = child.start.read()?;
-        let top = self.top();
+        // SAFETY: one past the end of the mapping, whose length is a multiple of 16.
+        let top = unsafe { self.stack.add(STACK) };
         // SAFETY: the stack is free; `become_action` never returns and touches only `child`, which outlives it.
         let pid = check(unsafe { vfork(top, become_action, (child as *mut Child).cast()) });
         mapped.unmap();
         pid.map(|pid| pid as i32)
     }
+}
 
-    fn done(&self, status: u32, errno: u32, left: u32) {
-        let ([user, system], peak) = used();
-        let mut m = [0u8; DONE_LEN];
-        put(&mut m, 0, MSG_DONE);
-        put(&mut m, 4, status);
-        put(&mut m, 8, errno);
-        for (at, value) in [(12, user - self.spent[0]), (20, system - self.spent[1]), (28, peak)] {
-            if let Some(slot) = m.get_mut(at..at + 8) {
-                slot.copy_from_slice(&value.to_ne_bytes());
-            }
-        }
-        put(&mut m, 36, left);
-        send(FD_CONTROL, &m, &[]);
-    }
+fn done(status: u32, errno: u32, left: u32) {
+    let (spent, peak) = used();
+    let mut m = [0u8; DONE_LEN];
+    put(&mut m, 0, MSG_DONE);
+    put(&mut m, 4, status);
+    put(&mut m, 8, errno);
+    put_long(&mut m, 12, spent);
+    put_long(&mut m, 20, peak);
+    put(&mut m, 28, left);
+    send(FD_CONTROL, &m, &[]);
 }
 
 /// The child between vfork and exec: descriptors, directory, signals, exec. No allocation, no lock, no return.
@@ -234,11 +223,11 @@ fn sweep() -> u32 {
     }
 }
 
-/// User and system time of all children that were reaped, in microseconds, and the largest one's peak in KiB.
-fn used() -> ([i64; 2], i64) {
+/// Processor time of all children that were reaped, in microseconds, and the largest one's peak in KiB.
+pub fn used() -> (u64, u64) {
     const RUSAGE_CHILDREN: i32 = -1;
-    let mut usage = [0i64; 18];
+    let mut usage = [0u64; 18];
     syscall!(GETRUSAGE, RUSAGE_CHILDREN, usage.as_mut_ptr());
     let [user, user_micros, system, system_micros, peak, ..] = usage;
-    ([user * 1_000_000 + user_micros, system * 1_000_000 + system_micros], peak)
+    ((user + system) * 1_000_000 + user_micros + system_micros, peak)
 }

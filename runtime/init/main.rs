@@ -3,6 +3,7 @@
 //! It is started inside fresh namespaces, gets a plan, carries it out step by step, puts every wall around *itself*, and
 //! then starts one action after the other on request of the library, so an action inherits all
 //! walls by fork and exec. It allocates nothing, knows no policy, and decides nothing: what to do is in the plan.
+//! A sandbox that is used for several scripts gets a process 1 that is a loaded bash: see `ahead/`.
 //! When the control socket closes it exits, and the kernel kills all that is left in the PID namespace with it.
 #![no_std]
 #![no_main]
@@ -19,7 +20,7 @@ mod start;
 mod steps;
 mod sys;
 
-use sys::{Cmsg, exit};
+use sys::{Cmsg, MADVISE, exit, syscall};
 use wire::*;
 
 /// What the kernel left on the stack is not needed: no arguments, no environment.
@@ -38,6 +39,7 @@ extern "C" fn main() -> ! {
     sys::block_signals();
     sys::default_signals();
     sys::setsid();
+    sys::name(c"sbx-init");
     let network = network::Coming::start();
     let mut buffer = [0u8; 64];
     let mut fds = Cmsg::new();
@@ -55,7 +57,21 @@ extern "C" fn main() -> ! {
             exit(95)
         }
     }
-    action::serve()
+    give_back_stack();
+    // Only a process that is an action comes back, and this program never is one.
+    action::serve(&mut ahead::Plain::new());
+    exit(92)
+}
+
+/// Returns the pages below that carrying the plan out has touched.
+fn give_back_stack() {
+    const MADV_DONTNEED: u32 = 4;
+    const PAGE: usize = 4096;
+    const DEPTH: usize = 64 << 10;
+    let here = 0u8;
+    // Two pages for the frames of this function and of the call.
+    let top = ((&raw const here as usize) & !(PAGE - 1)) - 2 * PAGE;
+    syscall!(MADVISE, top - DEPTH, DEPTH, MADV_DONTNEED);
 }
 
 fn word(b: &[u8], at: usize) -> u32 {
@@ -67,6 +83,12 @@ fn word(b: &[u8], at: usize) -> u32 {
 
 fn put(b: &mut [u8], at: usize, v: u32) {
     if let Some(s) = b.get_mut(at..at + 4) {
+        s.copy_from_slice(&v.to_ne_bytes());
+    }
+}
+
+fn put_long(b: &mut [u8], at: usize, v: u64) {
+    if let Some(s) = b.get_mut(at..at + 8) {
         s.copy_from_slice(&v.to_ne_bytes());
     }
 }

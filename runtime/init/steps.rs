@@ -3,7 +3,8 @@
 use crate::network::Coming;
 use crate::sys::{self, *};
 use crate::wire::*;
-use crate::{put, word};
+use crate::action::used;
+use crate::{put, put_long, word};
 use core::ffi::CStr;
 
 /// What goes back to the library when every step is done.
@@ -16,14 +17,15 @@ pub struct Ready {
 
 impl Ready {
     pub fn send(&self) {
-        let mut m = [0u8; 8 + 4 * MAX_MISSING];
+        let mut m = [0u8; READY_LEN + 4 * MAX_MISSING];
         put(&mut m, 0, MSG_READY);
-        put(&mut m, 4, self.count as u32);
+        put_long(&mut m, 4, used().0);
+        put(&mut m, 12, self.count as u32);
         for (i, step) in self.missing.iter().take(self.count).enumerate() {
-            put(&mut m, 8 + 4 * i, *step);
+            put(&mut m, READY_LEN + 4 * i, *step);
         }
         let dirs = self.dirs.get(..self.dir_count).unwrap_or(&[]);
-        sys::send(FD_CONTROL, m.get(..8 + 4 * self.count).unwrap_or(&[]), dirs);
+        sys::send(FD_CONTROL, m.get(..READY_LEN + 4 * self.count).unwrap_or(&[]), dirs);
         for fd in dirs {
             close(*fd);
         }

@@ -113,6 +113,12 @@ pub fn setsid() {
     syscall!(SETSID);
 }
 
+/// Names this process in process listings.
+pub fn name(name: &CStr) {
+    const PR_SET_NAME: u32 = 15;
+    syscall!(PRCTL, PR_SET_NAME, name.as_ptr(), 0, 0, 0);
+}
+
 /// Blocks every signal: process 1 learns of children through a signalfd only.
 pub fn block_signals() {
     let all = !0u64;

@@ -45,8 +45,8 @@ pub struct Plan {
     pub workspace: PathBuf,
     /// Environment of every action.
     pub env: BTreeMap<String, String>,
-    /// Whether the next bash is started ahead, while nobody waits for it.
-    pub holds_bash: bool,
+    /// Whether process 1 becomes a bash, from which the next script is forked, while nobody waits.
+    pub works_ahead: bool,
 }
 
 impl Plan {
@@ -65,8 +65,8 @@ impl Plan {
             return Err(Error::MissingWall { missing: missing.join(", ") });
         }
         let env = environment(policy, &at);
-        let holds_bash = view.tree.as_ref().is_some_and(|t| t.holds(view, Path::new(SHELLS)));
-        Ok(Plan { steps: build.steps, enforced, missing, env, workspace: at, holds_bash })
+        let works_ahead = view.tree.as_ref().is_some_and(|t| t.has_ahead);
+        Ok(Plan { steps: build.steps, enforced, missing, env, workspace: at, works_ahead })
     }
 
     /// The steps as process 1 reads them.

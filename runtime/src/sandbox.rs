@@ -283,7 +283,6 @@ impl Begun {
             _ => None,
         };
         let (lower, policy) = (workspace.lower, policy.clone());
-        let cpu_before = std::time::Duration::ZERO;
         Ok(Sandbox {
             control,
             init,
@@ -292,7 +291,7 @@ impl Begun {
             lower,
             plan,
             policy,
-            cpu_before,
+            cpu_before: ready.cpu,
             timings,
             counts: (0, 0),
             _proxy: proxy,

@@ -67,26 +67,29 @@ pub const MSG_GO: u32 = 1;
 pub const MSG_GROUP: u32 = 4;
 /// Library to process 1: run an action; u32 flags. Descriptors: stdin, stdout, stderr, payload, and perhaps a script.
 pub const MSG_RUN: u32 = 2;
-/// The action is `bash -c SCRIPT`, which a held bash may become.
+/// The action is `bash -c SCRIPT`, which a fork of process 1 may become when that is a bash.
 pub const RUN_SCRIPT: u32 = 1;
-/// A bash is to be held for the action after this one.
+/// Work may be done ahead for the action after this one.
 pub const RUN_AHEAD: u32 = 2;
 /// Stdout is a terminal, which becomes the action's controlling one.
 pub const RUN_TERMINAL: u32 = 4;
 /// Library to process 1: u32 signal for every process of the action.
 pub const MSG_KILL: u32 = 3;
-/// Process 1 to library: u32 count of failed optional steps, then their u32 indexes. Descriptors: those of OP_SENDDIR.
+/// Process 1 to library: u64 µs of processor time that its children took so far, u32 count of failed optional steps, then
+/// their u32 indexes. Descriptors: those of OP_SENDDIR.
 pub const MSG_READY: u32 = 16;
 /// Process 1 to library: u32 step index, u32 errno. The index is one of `NO_…` when it was no step.
 pub const MSG_FAILED: u32 = 17;
-/// Process 1 to library: [`DONE_LEN`] bytes: u32 wait status, u32 exec errno (0 when it started), u64 user µs,
-/// u64 system µs, u64 peak resident KiB, u32 processes that were left over and killed.
+/// Process 1 to library: [`DONE_LEN`] bytes: u32 wait status, u32 exec errno (0 when it started), u64 µs of
+/// processor time of all its children so far, u64 peak resident KiB, u32 processes that were left over and killed.
 pub const MSG_DONE: u32 = 18;
 
 /// Length of a MSG_DONE message in bytes, its kind included.
-pub const DONE_LEN: usize = 40;
+pub const DONE_LEN: usize = 32;
 /// Most failed optional steps that a MSG_READY names.
 pub const MAX_MISSING: usize = 60;
+/// Length of a MSG_READY message in bytes before the indexes, its kind included.
+pub const READY_LEN: usize = 16;
 
 /// Descriptor of the control socket in process 1.
 pub const FD_CONTROL: i32 = 3;
@@ -100,9 +103,13 @@ pub const FD_SCRIPT: i32 = 9;
 /// In an errno: it is about the action's directory.
 pub const NO_CWD: u32 = 0x1000;
 
-/// Descriptor of a held bash on which it gets its action.
-pub const FD_HELD: i32 = 3;
-/// The bash that is held, in the sandbox.
-pub const HELD_BASH: &core::ffi::CStr = c"/usr/libexec/sbx/bash";
-/// Its environment until it becomes an action.
-pub const HELD_PRELOAD: &core::ffi::CStr = c"LD_PRELOAD=/usr/libexec/sbx/ahead.so";
+/// The bash that process 1 becomes, in the sandbox.
+pub const BASH: &core::ffi::CStr = c"/usr/libexec/sbx/bash";
+/// Its name as process 1. The library that it preloads does nothing under another.
+pub const BASH_NAME: &core::ffi::CStr = c"sbx-init";
+/// Its name on trial: then it ends at once with 0.
+pub const BASH_ON_TRIAL: &core::ffi::CStr = c"sbx-trial";
+/// Its script, in case the library was not loaded.
+pub const BASH_FAILS: &core::ffi::CStr = c"exit 1";
+/// Its environment.
+pub const BASH_PRELOAD: &core::ffi::CStr = c"LD_PRELOAD=/usr/libexec/sbx/ahead.so";

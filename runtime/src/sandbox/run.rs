@@ -129,7 +129,7 @@ impl Streams {
         let mut fds = vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), payload.as_fd()];
         fds.extend(script.as_ref().map(AsFd::as_fd));
         let script = if action.script().is_some() { RUN_SCRIPT } else { 0 };
-        let ahead = if sandbox.plan.holds_bash { RUN_AHEAD } else { 0 };
+        let ahead = if sandbox.plan.works_ahead { RUN_AHEAD } else { 0 };
         sandbox.control.start(script | ahead, &fds)?;
         let limit = sandbox.policy.limits.output.0;
         Ok(Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] })

@@ -25,6 +25,8 @@ pub(super) struct Control(OwnedFd);
 pub(super) struct Ready {
     pub missing: Vec<String>,
     pub dirs: Vec<OwnedFd>,
+    /// Processor time of its children so far.
+    pub cpu: Duration,
 }
 
 /// How an action's first process ended.
@@ -32,6 +34,7 @@ pub(super) struct Ready {
 pub(super) struct Done {
     pub status: u32,
     pub errno: u32,
+    /// Processor time of all actions so far.
     pub cpu: Duration,
     pub max_rss_bytes: u64,
     pub left_over: u32,
@@ -91,7 +94,8 @@ impl Control {
         let (message, dirs) = self.receive()?;
         match message.first() {
             Some(&MSG_READY) => {
-                let indexes = message.get(2..).unwrap_or(&[]);
+                let indexes = message.get(READY_LEN / 4..).unwrap_or(&[]);
+                let cpu = Duration::from_micros(long(&message, 1));
                 let steps = indexes.iter().filter_map(|i| plan.steps.get(*i as usize));
                 let name = |step: &Step| match step {
                     // A Landlock rule for a path that this host does not have opens nothing, so nothing is missing.
@@ -102,7 +106,7 @@ impl Control {
                     step => Some(step.to_string()),
                 };
                 let missing = steps.filter_map(name).collect();
-                Ok(Ready { missing, dirs })
+                Ok(Ready { missing, dirs, cpu })
             }
             Some(&MSG_FAILED) => {
                 let step = message.get(1).map_or(0, |i| *i as usize);
@@ -133,18 +137,17 @@ impl Control {
         if words.len() * 4 != DONE_LEN || words[0] != MSG_DONE {
             return Ok(None);
         }
-        let long = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
         Ok(Some(Done {
             status: words[1],
             errno: words[2],
-            cpu: Duration::from_micros(long(3) + long(5)),
-            max_rss_bytes: long(7) * 1024,
-            left_over: words[9],
+            cpu: Duration::from_micros(long(&words, 3)),
+            max_rss_bytes: long(&words, 5) * 1024,
+            left_over: words[7],
         }))
     }
 
     fn receive(&self) -> Result<(Vec<u32>, Vec<OwnedFd>), Error> {
-        let mut bytes = [0u8; 8 + 4 * MAX_MISSING];
+        let mut bytes = [0u8; READY_LEN + 4 * MAX_MISSING];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let n = loop {
@@ -172,4 +175,10 @@ impl Control {
             bytes[..n].chunks_exact(4).map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]])).collect();
         Ok((words, fds))
     }
+}
+
+/// The u64 at a word of a message; 0 where there is none.
+fn long(words: &[u32], at: usize) -> u64 {
+    let word = |at: usize| words.get(at).copied().map_or(0, u64::from);
+    word(at) | word(at + 1) << 32
 }

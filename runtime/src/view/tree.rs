@@ -7,22 +7,27 @@
 use super::{PATH, SHELLS, View};
 use crate::Policy;
 use crate::cache::{self, Use};
+use crate::linux::wire::{BASH_FAILS, BASH_ON_TRIAL};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, StatVfsMountFlags, open, stat, statat, statvfs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-/// The library that holds a bash back until its action comes, built by `build.rs` from `ahead/`.
+/// The library by which process 1 becomes a bash, built by `build.rs` from `ahead/`.
 static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
+/// Its name beside the bash.
+const AHEAD_NAME: &str = "ahead.so";
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 10;
+const VERSION: u32 = 11;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -37,6 +42,8 @@ pub struct Tree {
     pub root: PathBuf,
     /// Its top directories, such as `/usr`: each is bound at this very place.
     pub tops: BTreeSet<PathBuf>,
+    /// Whether its bash loads the library by which process 1 becomes it.
+    pub has_ahead: bool,
 }
 
 impl Tree {
@@ -255,7 +262,8 @@ fn gather(view: &View, stamps: &[Stamp]) -> io::Result<(Tree, Use)> {
     let in_use = cache::made_once(&trees, &key, |draft| fill(draft, view, &store))?;
     // A top directory that is a link on the host is one in the sandbox; nothing was put there.
     let tops = TOPS.iter().filter(|top| root.join(top).is_dir()).map(|top| Path::new("/").join(top));
-    Ok((Tree { tops: tops.collect(), root }, in_use))
+    let has_ahead = root.join(&SHELLS[1..]).join(AHEAD_NAME).exists();
+    Ok((Tree { tops: tops.collect(), root, has_ahead }, in_use))
 }
 
 /// Puts the files of a view into a directory.
@@ -292,9 +300,23 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
     }
     let shells = place(Path::new(SHELLS));
     if shells.join("bash").exists() {
-        fs::write(shells.join("ahead.so"), AHEAD)?;
+        let library = shells.join(AHEAD_NAME);
+        fs::write(&library, AHEAD)?;
+        if !loads(&shells.join("bash"), &library) {
+            fs::remove_file(&library)?;
+        }
     }
     Ok(())
+}
+
+/// Whether a bash loads the library, and runs it before its `main`: not one without a loader, or with another C library.
+fn loads(bash: &Path, library: &Path) -> bool {
+    let text = |text: &'static CStr| OsStr::from_bytes(text.to_bytes());
+    let mut command = Command::new(bash);
+    command.arg0(text(BASH_ON_TRIAL)).arg("-c").arg(text(BASH_FAILS));
+    command.env_clear().env("LD_PRELOAD", library).current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// The copy of a host file in the cache; made unless it is there.
