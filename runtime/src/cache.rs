@@ -100,6 +100,11 @@ pub fn made_once<E: From<io::Error>>(
     Ok(Use { _lock: lock })
 }
 
+/// The thing `name` of `dir`, if it is there.
+pub(crate) fn in_use(dir: &Path, name: &str) -> Option<Use> {
+    made_once(dir, name, |_| Err(io::Error::from(io::ErrorKind::NotFound))).ok()
+}
+
 /// What a directory of a cache holds, the least recently used first.
 ///
 /// # Errors

@@ -2,13 +2,14 @@
 
 use crate::Workspace;
 use crate::linux::{cgroup, sys};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// What this machine can enforce, and who asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// User id on the host that actions have: the caller's, or for root that of the workspace's owner.
     pub uid: u32,
@@ -19,7 +20,7 @@ pub struct Host {
     /// Where limits for the whole process tree come from.
     pub cgroup: cgroup::Cgroups,
     /// A directory that exists on every host, to be covered by the new root for a moment.
-    pub cover: &'static str,
+    pub cover: Cow<'static, str>,
 }
 
 impl Host {
@@ -71,6 +72,6 @@ impl Host {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let cover =
             ["/tmp", "/mnt", "/usr"].into_iter().find(|d| std::path::Path::new(d).is_dir()).unwrap_or("/");
-        Host { uid, gid, landlock: sys::landlock_abi(), cgroup: cgroup::Cgroups::find(), cover }
+        Host { uid, gid, landlock: sys::landlock_abi(), cgroup: cgroup::Cgroups::find(), cover: cover.into() }
     }
 }

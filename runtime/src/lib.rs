@@ -44,7 +44,7 @@ pub use observation::{Denied, Observation, Outcome, Output, Stream};
 pub use plan::{Plan, Step, environment, etc_files};
 pub use policy::{Backend, Clock, Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
 pub use quantity::{ByteSize, format_duration, parse_duration};
-pub use sandbox::{Early, Sandbox};
+pub use sandbox::{Early, Recorded, Sandbox};
 pub use session::{FileError, Session, Waited};
 pub use timings::Timings;
 pub use view::{BUILTINS, Tree, View};

@@ -12,7 +12,7 @@ use crate::proxy;
 use crate::view::{PATH, SHELLS, View};
 use crate::workspace::OBJECTS;
 use crate::{Error, Host, Policy, Workspace};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use step::{NODEV, NOEXEC, NOSUID, RDONLY};
@@ -33,9 +33,10 @@ const SEALED: u64 = RDONLY | NOSUID | NODEV | NOEXEC;
 const SCRATCH: u64 = NOSUID | NODEV | NOEXEC;
 
 /// Ordered operations that enforce a policy on a host, around one workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// What process 1 does, in order.
+    #[serde(skip_deserializing)]
     pub steps: Vec<Step>,
     /// Walls that will stand, by name.
     pub enforced: Vec<String>,
@@ -59,7 +60,7 @@ impl Plan {
         check_place(&at, &workspace.lower)?;
         let mut build = Build { policy, host, steps: Vec::new() };
         build.view(view, workspace, &at);
-        build.walls(view, &at);
+        build.walls(view, workspace, &at);
         let (enforced, missing) = walls(policy, host);
         if policy.missing == Missing::Refuse && !missing.is_empty() {
             return Err(Error::MissingWall { missing: missing.join(", ") });
@@ -230,7 +231,7 @@ impl Build<'_> {
     /// Everything that is to exist, mount by mount.
     fn view(&mut self, view: &View, workspace: &Workspace, at: &Path) {
         let limits = &self.policy.limits;
-        self.push(Step::Base { cover: self.host.cover.into() });
+        self.push(Step::Base { cover: self.host.cover.as_ref().into() });
         for (link, target) in &view.links {
             // A top directory that is a link on the host is one here.
             if link.parent() == Some(Path::new("/")) {
@@ -398,7 +399,7 @@ impl Build<'_> {
     }
 
     /// The walls proper, from the inside: nothing after [`Step::Seccomp`].
-    fn walls(&mut self, view: &View, at: &Path) {
+    fn walls(&mut self, view: &View, workspace: &Workspace, at: &Path) {
         let limits = &self.policy.limits;
         let (cgroup, uid) = (self.host.cgroup.clone(), self.host.uid);
         self.push(Step::Hostname { name: "sbx".into() });
@@ -427,12 +428,12 @@ impl Build<'_> {
         }
         self.push(Step::NoNewPrivs);
         self.push(Step::Capabilities);
-        self.landlock(view, at);
+        self.landlock(view, workspace, at);
         let program = seccomp::program(self.policy.network);
         self.push(Step::Seccomp { instructions: program.len() / 8, program });
     }
 
-    fn landlock(&mut self, view: &View, workspace: &Path) {
+    fn landlock(&mut self, view: &View, workspace: &Workspace, place: &Path) {
         let abi = self.host.landlock;
         if abi == 0 {
             return;
@@ -475,11 +476,13 @@ impl Build<'_> {
         for (at, writable) in [
             (Path::new("/tmp"), self.policy.write_tmp),
             (Path::new("/home/agent"), self.policy.write_tmp),
-            (workspace, self.policy.write_workspace),
+            (place, self.policy.write_workspace),
         ] {
             rule(at, if writable { landlock::WRITABLE | code } else { read });
         }
-        rule(Path::new("/.sbx"), read);
+        if workspace.objects.is_some() {
+            rule(Path::new(OBJECTS), read);
+        }
         self.push(Step::Restrict);
     }
 }

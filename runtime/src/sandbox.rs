@@ -2,6 +2,7 @@
 
 mod live;
 mod payload;
+mod recorded;
 mod run;
 mod wire_talk;
 
@@ -11,11 +12,12 @@ use crate::linux::enter::{self, Init};
 use crate::linux::sys;
 use crate::policy::{Clock, Network};
 use crate::proxy::Proxy;
-use crate::view::{Doubt, Prepared};
+use crate::view::{Doubt, Prepared, RecordId};
 use crate::{
     Action, Backend, Changes, Command, Error, Host, Observation, Plan, Policy, Stream, Timings, View,
     Workspace,
 };
+pub use recorded::Recorded;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -49,6 +51,9 @@ pub struct Sandbox {
     timings: Timings,
     /// Kills for memory and refused forks until the last action.
     counts: (u64, u64),
+    /// Every step of the plan was carried out, those that may fail too.
+    is_whole: bool,
+    _in_use: Option<Use>,
     /// Last: its port belongs to the sandbox's network.
     _proxy: Option<Proxy>,
 }
@@ -204,9 +209,9 @@ impl Process1 {
     }
 }
 
-/// What process 1 is to do.
+/// What process 1 is to do, and how to look whether the host is still the one that this was planned for.
 struct Planned {
-    looked: Looked,
+    looked: Box<dyn FnOnce() -> Option<Looked>>,
     plan: Plan,
     steps: OwnedFd,
 }
@@ -222,7 +227,11 @@ impl Begun {
     fn open(mut self, policy: &Policy, process1: Process1) -> Result<Sandbox, Error> {
         let planned = self.plan(policy)?;
         self.timings.end("plan");
-        self.finish(policy, process1, planned)
+        let workspace = self.workspace.clone();
+        match self.finish(policy, process1, planned)? {
+            Some(sandbox) => Ok(sandbox),
+            None => Sandbox::open(policy, workspace),
+        }
     }
 
     fn plan(&self, policy: &Policy) -> Result<Planned, Error> {
@@ -238,17 +247,17 @@ impl Begun {
                 policy.name
             )));
         }
-        let looked = view_of(policy, &self.workspace.lower);
-        let mut view = looked.view.clone();
+        let (mut view, looked) = view_of(policy, &self.workspace.lower);
         if view.tree.as_ref().is_some_and(|tree| !self.host.may_reach(&tree.root)) {
             view = Arc::new(View::resolve(policy));
         }
         let plan = Plan::compile(policy, &self.host, &view, &self.workspace)?;
         let steps = sys::sealed_file(&plan.encode()).map_err(|e| Error::system("the plan's file", e))?;
-        Ok(Planned { looked, plan, steps })
+        Ok(Planned { looked: Box::new(|| Some(looked)), plan, steps })
     }
 
-    fn finish(self, policy: &Policy, process1: Process1, planned: Planned) -> Result<Sandbox, Error> {
+    /// Has the plan carried out. `None` when the host is no longer what it was planned for.
+    fn finish(self, policy: &Policy, process1: Process1, planned: Planned) -> Result<Option<Sandbox>, Error> {
         let Begun { host, workspace, mut timings } = self;
         let Process1 { control, init, cgroup } = process1;
         let Planned { looked, mut plan, steps } = planned;
@@ -263,15 +272,14 @@ impl Begun {
             control.join(&if init.is_in_group() { Vec::new() } else { cgroup.doors()? })?;
         }
         timings.end("make the cgroup");
-        if !looked.holds() {
-            // This process 1 ends before the next begins.
-            drop((control, init));
-            return Sandbox::open(policy, workspace);
-        }
+        let Some(in_use) = looked().and_then(Looked::held) else {
+            return Ok(None);
+        };
         host.cgroup.sweep();
         timings.end("look whether programs have changed");
         let ready = control.ready(&plan)?;
         timings.end("carry the plan out");
+        let is_whole = ready.skipped == 0;
         plan.missing.extend(ready.missing);
         let mut areas = ready.dirs;
         let proxy = match policy.network {
@@ -283,7 +291,7 @@ impl Begun {
             _ => None,
         };
         let (lower, policy) = (workspace.lower, policy.clone());
-        Ok(Sandbox {
+        Ok(Some(Sandbox {
             control,
             init,
             cgroup,
@@ -294,16 +302,20 @@ impl Begun {
             cpu_before: ready.cpu,
             timings,
             counts: (0, 0),
+            is_whole,
+            _in_use: in_use,
             _proxy: proxy,
-        })
+        }))
     }
 }
 
-/// A view that was looked up.
+/// A view that was looked up, or found in a record.
 struct Looked {
-    view: Arc<View>,
-    /// What has to be done before it counts: under which key it is kept then, and what it may be doubted for.
-    unsure: Option<(String, Option<Use>, Option<Doubt>)>,
+    /// What it may be doubted for.
+    doubt: Option<Doubt>,
+    /// Under which key it is kept in this process when it holds.
+    kept: Option<(String, Arc<View>)>,
+    in_use: Option<Use>,
 }
 
 type Views = HashMap<String, (Arc<View>, Option<Use>)>;
@@ -311,27 +323,36 @@ static VIEWS: Mutex<Option<Views>> = Mutex::new(None);
 
 /// The view of a policy, looked up once in this process: a thousand rollouts read the same hundred programs. What it
 /// uses of the cache stays there until the process ends.
-fn view_of(policy: &Policy, workspace: &Path) -> Looked {
+fn view_of(policy: &Policy, workspace: &Path) -> (Arc<View>, Looked) {
     let key = policy.sha256();
     let mut views = VIEWS.lock().unwrap_or_else(PoisonError::into_inner);
     let is_apart = |view: &View| view.tree.as_ref().is_none_or(|t| !t.root.starts_with(workspace));
     let known = views.get_or_insert_default().get(&key).filter(|(view, _)| is_apart(view));
     if let Some((view, _)) = known {
-        return Looked { view: view.clone(), unsure: None };
+        return (view.clone(), Looked { doubt: None, kept: None, in_use: None });
     }
     let Prepared { view, in_use, doubt } = View::look_up(policy, workspace);
-    Looked { view: Arc::new(view), unsure: Some((key, in_use, doubt)) }
+    let view = Arc::new(view);
+    (view.clone(), Looked { doubt, kept: Some((key, view)), in_use })
+}
+
+/// The record and the directory of a view that is known in this process.
+fn known_view(policy: &Policy) -> Option<(RecordId, PathBuf)> {
+    let views = VIEWS.lock().unwrap_or_else(PoisonError::into_inner);
+    let (view, _) = views.as_ref()?.get(&policy.sha256())?;
+    Some((RecordId::of(policy)?, view.tree.as_ref()?.root.clone()))
 }
 
 impl Looked {
-    /// Whether the host's files are still those of the view; it is then kept for the next time.
-    fn holds(self) -> bool {
-        let Some((key, in_use, doubt)) = self.unsure else { return true };
-        if doubt.is_some_and(|doubt| !doubt.is_unfounded()) {
-            return false;
+    /// What the sandbox itself uses of the cache, if the host's files are still those of the view; that is then kept for the
+    /// next time.
+    fn held(self) -> Option<Option<Use>> {
+        if self.doubt.is_some_and(|doubt| !doubt.is_unfounded()) {
+            return None;
         }
+        let Some((key, view)) = self.kept else { return Some(self.in_use) };
         let mut views = VIEWS.lock().unwrap_or_else(PoisonError::into_inner);
-        views.get_or_insert_default().insert(key, (self.view, in_use));
-        true
+        views.get_or_insert_default().insert(key, (view, self.in_use));
+        Some(None)
     }
 }

@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub use tree::Tree;
-pub(crate) use tree::{Doubt, Prepared};
+pub(crate) use tree::{Doubt, Prepared, RecordId};
 
 /// Largest program or library that is read to find what it needs.
 const MAX_ELF_BYTES: u64 = 1 << 30;

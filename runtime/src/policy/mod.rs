@@ -22,17 +22,17 @@ pub use preset::PRESETS;
 /// assert!(!policy.allows_command("curl"));
 /// # Ok::<(), sbx_runtime::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// The preset's name, or the file's name without its ending.
     pub name: String,
     /// One or two sentences for people.
     pub about: String,
     /// What confines the actions. Default: native.
-    #[serde(skip_serializing_if = "Backend::is_native")]
+    #[serde(default, skip_serializing_if = "Backend::is_native")]
     pub backend: Backend,
     /// What time of day the actions see. Default: the host's.
-    #[serde(skip_serializing_if = "Clock::is_real")]
+    #[serde(default, skip_serializing_if = "Clock::is_real")]
     pub clock: Clock,
     /// Names of the programs that exist in the sandbox, sorted.
     pub commands: Vec<String>,
@@ -130,7 +130,7 @@ pub enum Exec {
 }
 
 /// What the network offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// An empty network namespace, and no Internet sockets.
@@ -152,10 +152,10 @@ pub enum Missing {
 }
 
 /// Bounds on every action. Each that fires is named in the observation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Wall time of one action; then SIGTERM, and SIGKILL two seconds later.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub time: Duration,
     /// Memory of all processes together where a cgroup can be made, else data of each process.
     pub memory: ByteSize,
@@ -173,6 +173,10 @@ pub struct Limits {
 
 fn as_text<S: serde::Serializer>(time: &Duration, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_str(&crate::quantity::format_duration(*time))
+}
+
+fn from_text<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    Ok(crate::quantity::Time::deserialize(d)?.0)
 }
 
 /// A command that is answered with a reason instead of being run.
@@ -225,11 +229,12 @@ impl Policy {
     /// # Errors
     /// As [`Policy::preset`] and [`Policy::load`].
     pub fn named(name: &str) -> Result<Policy, Error> {
-        if name.contains('/') || name.ends_with(".toml") {
-            Policy::load(Path::new(name))
-        } else {
-            Policy::preset(name)
-        }
+        if Policy::is_file(name) { Policy::load(Path::new(name)) } else { Policy::preset(name) }
+    }
+
+    /// Whether [`Policy::named`] reads a file of this name.
+    pub(crate) fn is_file(name: &str) -> bool {
+        name.contains('/') || name.ends_with(".toml")
     }
 
     /// Reads a policy from text; `origin` names it in messages.

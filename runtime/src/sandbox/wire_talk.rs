@@ -24,6 +24,8 @@ pub(super) struct Control(OwnedFd);
 /// What process 1 said when all was built.
 pub(super) struct Ready {
     pub missing: Vec<String>,
+    /// Steps that could not be carried out, walls or not.
+    pub skipped: usize,
     pub dirs: Vec<OwnedFd>,
     /// Processor time of its children so far.
     pub cpu: Duration,
@@ -96,7 +98,12 @@ impl Control {
             Some(&MSG_READY) => {
                 let indexes = message.get(READY_LEN / 4..).unwrap_or(&[]);
                 let cpu = Duration::from_micros(long(&message, 1));
-                let steps = indexes.iter().filter_map(|i| plan.steps.get(*i as usize));
+                let step = |i: &u32| plan.steps.get(*i as usize);
+                let steps: Option<Vec<&Step>> = indexes.iter().map(step).collect();
+                // What cannot be named cannot be reported, and a wall may be missing.
+                let steps =
+                    steps.ok_or_else(|| Error::Gone("a step failed that is not known here".into()))?;
+                let skipped = steps.len();
                 let name = |step: &Step| match step {
                     // A Landlock rule for a path that this host does not have opens nothing, so nothing is missing.
                     Step::Rule { .. } => None,
@@ -105,8 +112,8 @@ impl Control {
                     Step::Bind { at, .. } if at.ends_with("proc/sys") => None,
                     step => Some(step.to_string()),
                 };
-                let missing = steps.filter_map(name).collect();
-                Ok(Ready { missing, dirs, cpu })
+                let missing = steps.into_iter().filter_map(name).collect();
+                Ok(Ready { missing, skipped, dirs, cpu })
             }
             Some(&MSG_FAILED) => {
                 let step = message.get(1).map_or(0, |i| *i as usize);

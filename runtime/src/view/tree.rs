@@ -17,7 +17,7 @@ use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -86,7 +86,35 @@ pub(crate) struct Doubt {
     stamps: Vec<u8>,
 }
 
+/// A record of a view: its file, and that file's inode and change time. A new record is a new file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RecordId {
+    file: PathBuf,
+    inode: u64,
+    changed: [i64; 2],
+}
+
+impl RecordId {
+    /// The record that the cache holds for a policy.
+    pub(crate) fn of(policy: &Policy) -> Option<RecordId> {
+        RecordId::read(cache::cache_dir()?.join(VIEWS).join(policy.sha256()))
+    }
+
+    fn read(file: PathBuf) -> Option<RecordId> {
+        let meta = fs::metadata(&file).ok()?;
+        Some(RecordId { file, inode: meta.ino(), changed: [meta.ctime(), meta.ctime_nsec()] })
+    }
+}
+
 impl Doubt {
+    /// The doubt about a record that was read before; `None` when there is another now.
+    pub(crate) fn again(id: RecordId) -> Option<Doubt> {
+        let mut text = fs::read(&id.file).ok()?;
+        let stamps = text.split_off(text.iter().position(|b| *b == b'\n')?);
+        let now = RecordId::read(id.file.clone())?;
+        (now == id).then_some(Doubt { record: id.file, stamps })
+    }
+
     /// Looks at all of them. If one has changed, the record is removed.
     pub(crate) fn is_unfounded(&self) -> bool {
         let mut eye = Eye::default();
@@ -221,8 +249,7 @@ fn recorded(path: &Path) -> Option<Prepared> {
     let stamps = text.split_off(end);
     let record: Record = serde_json::from_slice(&text).ok()?;
     let root = &record.view.tree.as_ref()?.root;
-    let gone = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-    let in_use = cache::made_once(root.parent()?, root.file_name()?.to_str()?, gone).ok()?;
+    let in_use = cache::in_use(root.parent()?, root.file_name()?.to_str()?)?;
     let doubt = Doubt { record: path.into(), stamps };
     let prepared = Prepared { view: record.view, in_use: Some(in_use), doubt: Some(doubt) };
     (record.version == version()).then_some(prepared)

@@ -1,18 +1,22 @@
 //! `sbx exec`: one action, and what becomes of its changes.
 
 mod object;
+mod quick;
 mod stdin;
 
 use super::exit_codes::SBX_FAILED;
 use super::limits::PolicyArgs;
 use anyhow::Context;
-use sbx::{Action, Backend, Changes, Early, Observation, Outcome, Shell, Stream, Timings, Workspace};
+use clap::Parser;
+use sbx::{
+    Action, Backend, Changes, Early, Observation, Outcome, Recorded, Shell, Stream, Timings, Workspace,
+};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug, PartialEq)]
 #[command(
     after_help = "Exit status: the command's own; 124 timed out; 125 sbx failed; 126 refused or not executable;\n\
     127 not found; 128+n signal."
@@ -61,9 +65,45 @@ impl Fate {
     }
 }
 
-/// Runs the action; around a process 1 that was started before the arguments were read, if there is one.
-pub fn run(args: Args, early: Option<Early>) -> ExitCode {
-    match exec(&args, early) {
+/// How the sandbox is opened.
+enum Begin {
+    /// As everywhere.
+    Plainly,
+    /// Around a process 1 that was started before the arguments were read.
+    Early(Option<Early>),
+    /// As the last time that the same was asked for, if there was one.
+    Again(Option<Recorded>),
+}
+
+/// Runs `sbx exec` with these words. `None` when they are to be complained about, or ask for help.
+pub fn run_words(words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let words: Vec<OsString> = words.collect();
+    if let Some(args) = quick::parse(&words) {
+        let recorded = Recorded::of(&args.policy.policy, &args.workspace);
+        return Some(answer(exec(&args, Begin::Again(recorded))));
+    }
+    // Its namespaces are made while we read what is asked for.
+    let early = Early::start();
+    let only = OnlyExec::try_parse_from(words).ok()?;
+    Some(answer(exec(&only.args, Begin::Early(early))))
+}
+
+/// `sbx exec` by itself. It lives for two milliseconds, and to describe the options of all subcommands takes a good part of
+/// one.
+#[derive(clap::Parser)]
+#[command(name = "sbx exec")]
+struct OnlyExec {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Runs the action.
+pub fn run(args: Args) -> ExitCode {
+    answer(exec(&args, Begin::Plainly))
+}
+
+fn answer(done: anyhow::Result<u8>) -> ExitCode {
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
             eprintln!("sbx: {e:#}");
@@ -72,14 +112,9 @@ pub fn run(args: Args, early: Option<Early>) -> ExitCode {
     }
 }
 
-fn exec(args: &Args, early: Option<Early>) -> anyhow::Result<u8> {
+fn exec(args: &Args, begin: Begin) -> anyhow::Result<u8> {
     let fate = Fate::parse(&args.changes);
-    let workspace = Workspace::new(&args.workspace);
-    let policy = args.policy.resolve()?;
-    let mut shell = match early {
-        Some(early) if policy.backend == Backend::Native => Shell::around(early.open(&policy, workspace)?),
-        _ => Shell::open(&policy, workspace)?,
-    };
+    let mut shell = open(args, begin)?;
     let mut action = match (&args.script, &args.shell) {
         (Some(script), _) | (None, Some(script)) => Action::bash(script),
         _ => Action::program(&args.command),
@@ -108,6 +143,28 @@ fn exec(args: &Args, early: Option<Early>) -> anyhow::Result<u8> {
         shell.leave();
     }
     Ok(u8::try_from(seen.exit_code.clamp(0, 255)).unwrap_or(SBX_FAILED))
+}
+
+fn open(args: &Args, begin: Begin) -> anyhow::Result<Shell> {
+    let workspace = Workspace::new(&args.workspace);
+    if let Begin::Again(Some(recorded)) = &begin
+        && let Some(sandbox) = recorded.open()
+    {
+        return Ok(Shell::around(sandbox));
+    }
+    let (early, recorded) = match begin {
+        Begin::Again(recorded) => (Early::start(), recorded),
+        Begin::Early(early) => (early, None),
+        Begin::Plainly => (None, None),
+    };
+    let policy = args.policy.resolve()?;
+    let early = early.filter(|_| policy.backend == Backend::Native);
+    let Some(early) = early else { return Ok(Shell::open(&policy, workspace)?) };
+    let sandbox = early.open(&policy, workspace)?;
+    if let Some(recorded) = recorded {
+        recorded.keep(&sandbox);
+    }
+    Ok(Shell::around(sandbox))
 }
 
 /// A line a phase, in microseconds.

@@ -4,7 +4,7 @@ use sbx::{Backend, ByteSize, Policy, format_duration, parse_duration};
 use std::time::Duration;
 
 /// Options that choose a policy and tighten it.
-#[derive(clap::Args, Clone)]
+#[derive(clap::Args, Clone, Debug, PartialEq)]
 pub struct PolicyArgs {
     /// Preset (base, swe-zero, whitelist, readonly, paranoid, python, build, rust, node) or policy file
     #[arg(long, value_name = "NAME|FILE", env = "SBX_POLICY", default_value = "whitelist")]

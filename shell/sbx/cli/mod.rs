@@ -73,24 +73,13 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// `sbx exec` by itself. It lives for two milliseconds, and to describe the options of all subcommands takes a good part of
-/// one.
-#[derive(Parser)]
-#[command(name = "sbx exec")]
-struct OnlyExec {
-    #[command(flatten)]
-    args: exec::Args,
-}
-
 /// Parses the command line and runs the subcommand.
 pub fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1).peekable();
-    if words.peek().is_some_and(|word| word == "exec") {
-        // Its namespaces are made while we read what is asked for.
-        let early = sbx::Early::start();
-        if let Ok(only) = OnlyExec::try_parse_from(words) {
-            return exec::run(only.args, early);
-        }
+    if words.peek().is_some_and(|word| word == "exec")
+        && let Some(code) = exec::run_words(words)
+    {
+        return code;
     }
     // Help and complaints are those of the whole command line.
     let cli = match Cli::try_parse() {
@@ -102,7 +91,7 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Exec(args) => return exec::run(args, None),
+        Command::Exec(args) => return exec::run(args),
         Command::Shell(args) => shell::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Doctor(args) => doctor::run(args),

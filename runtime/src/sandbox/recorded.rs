@@ -1,0 +1,162 @@
+//! What a program that opens one sandbox found out the last time it was asked for the same: then process 1 can be told what
+//! to do before anything was looked at, parsed or compiled, which takes longer than the sandbox.
+//!
+//! A record answers one request, byte for byte: the program, the user, the kernel, the cgroups, the policy's text, the
+//! workspace. It lies in the user's own cache. What it takes from the view is doubted as always, before an action starts;
+//! whatever goes wrong, the sandbox is opened as if there were no record, and that says why.
+
+use super::{Begun, Looked, Planned, Process1, Sandbox};
+use crate::cache::{self, Use};
+use crate::linux::sys;
+use crate::view::{Doubt, RecordId};
+use crate::{Host, Network, Plan, Policy, Timings, Workspace};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The directory of the cache.
+const OPENED: &str = "opened";
+/// More records than this are more than a user's workspaces: then all are forgotten.
+const MOST: usize = 1000;
+
+/// A request, and the place of its record.
+#[derive(Debug)]
+pub struct Recorded {
+    file: PathBuf,
+    /// A line of JSON.
+    request: Vec<u8>,
+}
+
+/// All that decides what a sandbox is.
+#[derive(Serialize)]
+struct Request<'a> {
+    /// Device, inode, size and modification time.
+    program: [i64; 5],
+    user: [u32; 2],
+    kernel: [String; 2],
+    landlock: u32,
+    cgroups: String,
+    home: Option<PathBuf>,
+    policy: &'a str,
+    policy_text: String,
+    workspace: &'a Path,
+}
+
+/// What was found out; the steps follow, as process 1 reads them.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    host: Host,
+    policy: Policy,
+    plan: Plan,
+    /// The record of the view.
+    view: RecordId,
+    /// The directory with its files.
+    tree: PathBuf,
+}
+
+impl Recorded {
+    /// The request for a sandbox under a policy, named as for [`Policy::named`], around a workspace. `None` where nothing
+    /// is kept: there is no cache, or not all that decides is known.
+    pub fn of(policy: &str, workspace: &Path) -> Option<Recorded> {
+        let lower = fs::canonicalize(workspace).ok()?;
+        let program = fs::metadata("/proc/self/exe").ok()?;
+        let size = i64::try_from(program.size()).ok()?;
+        let (dev, ino) = (program.dev().cast_signed(), program.ino().cast_signed());
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        // Root takes the identity of the workspace's owner: that is looked up.
+        if uid == 0 && fs::metadata(&lower).ok()?.uid() != 0 {
+            return None;
+        }
+        let kernel = rustix::system::uname();
+        let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+        let request = Request {
+            program: [dev, ino, size, program.mtime(), program.mtime_nsec()],
+            user: [uid, gid],
+            kernel: [text(kernel.release()), text(kernel.version())],
+            landlock: sys::landlock_abi(),
+            cgroups: fs::read_to_string("/proc/self/cgroup").ok()?,
+            home: std::env::var_os("HOME").map(PathBuf::from),
+            policy,
+            policy_text: text_of(policy)?,
+            workspace: &lower,
+        };
+        let mut hasher = DefaultHasher::new();
+        (policy, &lower).hash(&mut hasher);
+        let file = cache::cache_dir()?.join(OPENED).join(format!("{:016x}", hasher.finish()));
+        Some(Recorded { file, request: serde_json::to_vec(&request).ok()? })
+    }
+
+    /// Opens the sandbox as the last time. `None` when there was none, or anything differs.
+    pub fn open(&self) -> Option<Sandbox> {
+        let mut timings = Timings::start();
+        let text = fs::read(&self.file).ok()?;
+        let rest = text.strip_prefix(self.request.as_slice())?.strip_prefix(b"\n")?;
+        let end = rest.iter().position(|b| *b == b'\n')?;
+        let Answer { host, policy, plan, view, tree } = serde_json::from_slice(&rest[..end]).ok()?;
+        let steps = sys::sealed_file(&rest[end + 1..]).ok()?;
+        timings.end("read the record of the last time");
+        let process1 = Process1::start(&host).ok()?;
+        timings.end("start process 1 in its namespaces");
+        // It appears under its own path.
+        let begun = Begun { host, workspace: Workspace::new(&plan.workspace), timings };
+        let looked = move || -> Option<Looked> {
+            let in_use: Use = cache::in_use(tree.parent()?, tree.file_name()?.to_str()?)?;
+            Some(Looked { doubt: Some(Doubt::again(view)?), kept: None, in_use: Some(in_use) })
+        };
+        let opened = begun.finish(&policy, process1, Planned { looked: Box::new(looked), plan, steps });
+        let opened = opened.ok().flatten();
+        if opened.is_none() {
+            let _ = fs::remove_file(&self.file);
+        }
+        opened
+    }
+
+    /// Keeps what was found out when this sandbox was opened.
+    pub fn keep(&self, sandbox: &Sandbox) {
+        let is_usual = sandbox.policy.network != Network::Proxy && sandbox.lower == sandbox.plan.workspace;
+        // A cache that cannot be written costs time, no more.
+        if is_usual && sandbox.is_whole {
+            let _ = self.write(sandbox);
+        }
+    }
+
+    fn write(&self, sandbox: &Sandbox) -> io::Result<()> {
+        let Some((view, tree)) = super::known_view(&sandbox.policy) else { return Ok(()) };
+        let dir = cache::private(OPENED)?;
+        if fs::read_dir(&dir)?.count() >= MOST {
+            fs::remove_dir_all(&dir)?;
+            cache::private(OPENED)?;
+        }
+        let plan = Plan { steps: Vec::new(), ..sandbox.plan.clone() };
+        let answer = Answer { host: Host::known(), policy: sandbox.policy.clone(), plan, view, tree };
+        let mut draft = tempfile::NamedTempFile::new_in(&dir)?;
+        for part in [&self.request, &b"\n".to_vec(), &serde_json::to_vec(&answer)?, &b"\n".to_vec()] {
+            draft.write_all(part)?;
+        }
+        draft.write_all(&sandbox.plan.encode())?;
+        draft.persist(dir.join(self.file.file_name().unwrap_or_default()))?;
+        Ok(())
+    }
+}
+
+/// The text of a policy's own file; nothing for a preset, which is in the program. `None` when it extends another file.
+fn text_of(policy: &str) -> Option<String> {
+    if !Policy::is_file(policy) {
+        return Some(String::new());
+    }
+    let text = fs::read_to_string(policy).ok()?;
+    let mut parents = text.lines().filter(|line| line.contains("extends"));
+    let is_preset = |line: &str| -> Option<bool> {
+        let name = line.strip_prefix("extends")?.trim_start().strip_prefix('=')?.trim();
+        let name = name.strip_prefix('"')?.strip_suffix('"')?;
+        Some(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+    };
+    match (parents.next(), parents.next()) {
+        (None, _) => Some(text),
+        (Some(line), None) if is_preset(line) == Some(true) => Some(text),
+        _ => None,
+    }
+}
