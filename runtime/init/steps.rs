@@ -110,7 +110,7 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
             mount(c"tmpfs", path, c"tmpfs", s.a, data)
         }
         OP_MKDIR => mkdirs(path, s.a as u32),
-        OP_BIND => bind(path, c_text(s.text2)?, s.a, s.b == 1),
+        OP_BIND => bind(path, c_text(s.text2)?, s),
         OP_SYMLINK => {
             let at = c_text(s.text2)?;
             let link = || check(syscall!(SYMLINK, path.as_ptr(), at.as_ptr())).map(drop);
@@ -127,7 +127,7 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
             mkdirs(path, 0o555)?;
             mount(c"proc", path, c"proc", s.a, data)
         }
-        OP_MASK => mask(path),
+        OP_MASK => mask(path, s.b == 1),
         OP_FILE => {
             parents(path)?;
             let fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, s.a as u32)?;
@@ -338,9 +338,10 @@ fn parents(path: &CStr) -> Result<(), i32> {
 }
 
 /// Binds a host object. It is opened without following any link, so what was resolved is what is mounted.
-fn bind(from: &CStr, at: &CStr, attributes: u64, directory: bool) -> Result<(), i32> {
+fn bind(from: &CStr, at: &CStr, s: &Step<'_>) -> Result<(), i32> {
     let tree = clone_tree(from)?;
-    let done = attach(tree, at, attributes, directory);
+    let place = || if s.c == 1 { Ok(()) } else { make_place(at, s.b == 1) };
+    let done = set_attributes(tree, c"", AT_EMPTY_PATH, s.a).and_then(|()| place()).and_then(|()| move_mount(tree, at));
     close(tree);
     done
 }
@@ -356,25 +357,23 @@ fn clone_tree(from: &CStr) -> Result<i32, i32> {
     tree.map(|tree| tree as i32)
 }
 
-fn attach(tree: i32, at: &CStr, attributes: u64, directory: bool) -> Result<(), i32> {
-    set_attributes(tree, c"", AT_EMPTY_PATH, attributes)?;
+/// Makes an empty file or directory to mount on.
+fn make_place(at: &CStr, directory: bool) -> Result<(), i32> {
     if directory {
-        mkdirs(at, 0o755)?;
-    } else {
-        let make = || match open(at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644) {
-            Ok(fd) => {
-                close(fd);
-                Ok(())
-            }
-            Err(EEXIST) => Ok(()),
-            Err(e) => Err(e),
-        };
-        match make() {
-            Err(ENOENT) => parents(at).and_then(|()| make())?,
-            done => done?,
-        }
+        return mkdirs(at, 0o755);
     }
-    move_mount(tree, at)
+    let make = || match open(at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644) {
+        Ok(fd) => {
+            close(fd);
+            Ok(())
+        }
+        Err(EEXIST) => Ok(()),
+        Err(e) => Err(e),
+    };
+    match make() {
+        Err(ENOENT) => parents(at).and_then(|()| make()),
+        done => done,
+    }
 }
 
 fn move_mount(tree: i32, at: &CStr) -> Result<(), i32> {
@@ -389,15 +388,15 @@ fn set_attributes(dir: i32, path: &CStr, flags: u32, attributes: u64) -> Result<
 }
 
 /// Covers a file with an empty device, or a directory with an empty one. What is not there needs no cover.
-fn mask(path: &CStr) -> Result<(), i32> {
-    // Which it is has to be known before: the kernel undoes a mount that does not fit, and waits for an RCU grace period.
-    let with = match is_directory(path) {
-        Ok(true) => EMPTY,
-        Ok(false) => NOTHING,
-        Err(ENOENT | EACCES) => return Ok(()),
-        Err(e) => return Err(e),
-    };
-    mount(with, path, c"none", MS_BIND, core::ptr::null())
+fn mask(path: &CStr, directory: bool) -> Result<(), i32> {
+    let cover = |with| mount(with, path, c"none", MS_BIND, core::ptr::null());
+    let (usual, other) = if directory { (EMPTY, NOTHING) } else { (NOTHING, EMPTY) };
+    match cover(usual) {
+        // A mount that does not fit is undone by the kernel, which waits for an RCU grace period.
+        Err(ENOTDIR) => cover(other),
+        Err(ENOENT | EACCES) => Ok(()),
+        done => done,
+    }
 }
 
 fn loopback() -> Result<(), i32> {

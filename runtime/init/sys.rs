@@ -62,7 +62,6 @@ pub const MOUNT: usize = 165;
 pub const UMOUNT2: usize = 166;
 pub const SETHOSTNAME: usize = 170;
 pub const FSTAT: usize = 5;
-pub const LSTAT: usize = 6;
 pub const EXIT_GROUP: usize = 231;
 pub const SIGNALFD4: usize = 289;
 pub const PRLIMIT64: usize = 302;
@@ -195,16 +194,6 @@ pub fn file_len(fd: i32) -> Result<usize, i32> {
     let mut stat = [0u64; 18];
     check(syscall!(FSTAT, fd, stat.as_mut_ptr()))?;
     Ok(stat[6] as usize)
-}
-
-/// Whether a directory is there; a link is none.
-pub fn is_directory(path: &CStr) -> Result<bool, i32> {
-    const S_IFMT: u64 = 0o170_000;
-    const S_IFDIR: u64 = 0o040_000;
-    let mut stat = [0u64; 18];
-    check(syscall!(LSTAT, path.as_ptr(), stat.as_mut_ptr()))?;
-    // st_mode is the lower half of the fourth word.
-    Ok(stat[3] & S_IFMT == S_IFDIR)
 }
 
 /// A buffer for passed descriptors, laid out as `cmsg(3)` wants it.

@@ -221,7 +221,14 @@ impl Build<'_> {
     }
 
     fn bind(&mut self, from: &Path, at: &Path, flags: u64, directory: bool) {
-        self.push(Step::Bind { from: old(from), at: new(at), flags, directory, optional: false });
+        self.push(Step::Bind {
+            from: old(from),
+            at: new(at),
+            flags,
+            directory,
+            is_there: false,
+            optional: false,
+        });
     }
 
     fn scratch_flags(&self) -> u64 {
@@ -257,7 +264,16 @@ impl Build<'_> {
             } else {
                 flags
             };
-            self.bind(from, at, flags, view.directories.contains(at));
+            let directory = view.directories.contains(at);
+            let is_there = tree.is_some_and(|t| t.tops.iter().any(|top| at.starts_with(top)));
+            self.push(Step::Bind {
+                from: old(from),
+                at: new(at),
+                flags,
+                directory,
+                is_there,
+                optional: false,
+            });
         }
         for (link, target) in view.links.iter().filter(|(l, _)| l.parent() != Some(Path::new("/"))) {
             if !is_gathered(link) {
@@ -286,6 +302,7 @@ impl Build<'_> {
                     at: new(place),
                     flags,
                     directory: true,
+                    is_there: false,
                     optional: false,
                 });
             }
@@ -303,6 +320,7 @@ impl Build<'_> {
             at: "/lower".into(),
             flags: SEALED,
             directory: true,
+            is_there: false,
             optional: false,
         });
         if self.policy.write_workspace {
@@ -319,6 +337,7 @@ impl Build<'_> {
                 at: new(at),
                 flags: SEALED,
                 directory: true,
+                is_there: false,
                 optional: false,
             });
         }
@@ -363,38 +382,33 @@ impl Build<'_> {
             at: new("/proc/sys"),
             flags: SEALED,
             directory: true,
+            is_there: true,
             optional,
         });
         // What else /proc tells about the host, or does to it.
+        for name in ["acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "pressure", "scsi"] {
+            self.push(Step::Mask { at: new(Path::new("/proc").join(name)), directory: true });
+        }
         for name in [
-            "acpi",
-            "asound",
-            "bus",
-            "driver",
-            "fs",
-            "irq",
+            "config.gz",
+            "interrupts",
             "kallsyms",
             "kcore",
-            "keys",
             "key-users",
+            "keys",
             "kmsg",
             "kpagecgroup",
             "kpagecount",
             "kpageflags",
             "latency_stats",
             "sched_debug",
-            "scsi",
             "slabinfo",
             "sysrq-trigger",
             "timer_list",
             "timer_stats",
             "vmallocinfo",
-            "dynamic_debug",
-            "pressure",
-            "config.gz",
-            "interrupts",
         ] {
-            self.push(Step::Mask { at: new(Path::new("/proc").join(name)) });
+            self.push(Step::Mask { at: new(Path::new("/proc").join(name)), directory: false });
         }
     }
 

@@ -14,7 +14,7 @@ pub const OP_BASE: u32 = 1;
 pub const OP_TMPFS: u32 = 2;
 /// text1 = directory, a = mode. Parents are made too.
 pub const OP_MKDIR: u32 = 3;
-/// text1 = host object, text2 = where, a = MOUNT_ATTR_* to set, b = 1 for a directory.
+/// text1 = host object, text2 = where, a = MOUNT_ATTR_* to set, b = 1 for a directory, c = 1 where the place is there.
 pub const OP_BIND: u32 = 4;
 /// text1 = target, text2 = where.
 pub const OP_SYMLINK: u32 = 5;
@@ -22,7 +22,7 @@ pub const OP_SYMLINK: u32 = 5;
 pub const OP_OVERLAY: u32 = 6;
 /// text1 = where, text2 = mount data, a = mount flags.
 pub const OP_PROC: u32 = 7;
-/// text1 = a file or directory of /proc to cover with nothing. Absent is fine.
+/// text1 = a file or directory of /proc to cover with nothing, b = 1 for a directory. Absent is fine.
 pub const OP_MASK: u32 = 8;
 /// text1 = where, text2 = content, a = mode.
 pub const OP_FILE: u32 = 9;

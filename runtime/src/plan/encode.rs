@@ -38,9 +38,10 @@ fn record(out: &mut Vec<u8>, step: &Step) {
             put(OP_TMPFS, 0, [*flags, 0, 0], &text(at), data.as_bytes());
         }
         Step::Mkdir { at, mode } => put(OP_MKDIR, 0, [u64::from(*mode), 0, 0], &text(at), NO_TEXT),
-        Step::Bind { from, at, flags, directory, optional } => {
+        Step::Bind { from, at, flags, directory, is_there, optional } => {
             let optional = if *optional { OPTIONAL } else { 0 };
-            put(OP_BIND, optional, [*flags, u64::from(*directory), 0], &text(from), &text(at));
+            let numbers = [*flags, u64::from(*directory), u64::from(*is_there)];
+            put(OP_BIND, optional, numbers, &text(from), &text(at));
         }
         Step::Symlink { target, at } => put(OP_SYMLINK, 0, [0; 3], &text(target), &text(at)),
         Step::File { at, content } => put(OP_FILE, 0, [0o644, 0, 0], &text(at), content.as_bytes()),
@@ -58,7 +59,7 @@ fn record(out: &mut Vec<u8>, step: &Step) {
             const NOSUID_NODEV_NOEXEC: u64 = 2 | 4 | 8;
             put(OP_PROC, optional, [NOSUID_NODEV_NOEXEC, 0, 0], &text(at), NO_TEXT);
         }
-        Step::Mask { at } => put(OP_MASK, 0, [0; 3], &text(at), NO_TEXT),
+        Step::Mask { at, directory } => put(OP_MASK, 0, [0, u64::from(*directory), 0], &text(at), NO_TEXT),
         Step::Attributes { at, flags } => put(OP_SETATTR, 0, [*flags, 0, 0], &text(at), NO_TEXT),
         Step::Hand { dir } => put(OP_SENDDIR, 0, [0; 3], &text(dir), NO_TEXT),
         Step::Enter => put(OP_ENTER, 0, [0; 3], NO_TEXT, NO_TEXT),

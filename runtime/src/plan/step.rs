@@ -21,8 +21,9 @@ pub enum Step {
     Tmpfs { at: PathBuf, bytes: u64, inodes: u64, mode: u32, flags: u64 },
     /// Makes a directory and its parents.
     Mkdir { at: PathBuf, mode: u32 },
-    /// Shows a host file or directory, by a descriptor opened without following links.
-    Bind { from: PathBuf, at: PathBuf, flags: u64, directory: bool, optional: bool },
+    /// Shows a host file or directory, by a descriptor opened without following links; `is_there` when its place need not
+    /// be made.
+    Bind { from: PathBuf, at: PathBuf, flags: u64, directory: bool, is_there: bool, optional: bool },
     /// Makes a symbolic link.
     Symlink { target: PathBuf, at: PathBuf },
     /// Makes a file.
@@ -32,7 +33,7 @@ pub enum Step {
     /// Mounts the sandbox's own /proc; without `full` only the directories of processes.
     Proc { at: PathBuf, optional: bool },
     /// Covers a file or directory of /proc, if it is there.
-    Mask { at: PathBuf },
+    Mask { at: PathBuf, directory: bool },
     /// Makes a mount read-only, or more.
     Attributes { at: PathBuf, flags: u64 },
     /// Hands a directory's descriptor to the library.
@@ -95,7 +96,7 @@ impl fmt::Display for Step {
                 write!(f, "overlay {} over {}, {}", at.display(), lower.display(), attributes(*flags))
             }
             Step::Proc { at, .. } => write!(f, "proc {}", at.display()),
-            Step::Mask { at } => write!(f, "mask {}", at.display()),
+            Step::Mask { at, .. } => write!(f, "mask {}", at.display()),
             Step::Attributes { at, flags } => write!(f, "make {} {}", at.display(), attributes(*flags)),
             Step::Hand { dir } => write!(f, "hand out {}", dir.display()),
             Step::Enter => f.write_str("enter the view, detach the host"),
