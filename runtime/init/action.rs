@@ -209,14 +209,23 @@ fn reap_one(pid: i32, status: &mut u32) -> bool {
 }
 
 /// Kills every other process of the namespace and reaps it. The kernel holds the task list while it signals, and a fork
-/// in flight fails on the pending signal, so nothing slips through.
+/// in flight fails on the pending signal, so nothing slips through. Whoever loses its parent becomes this process's
+/// child: without children there is nobody to kill, and no task list to walk.
 fn sweep() -> u32 {
+    const WNOHANG: u32 = 1;
     let mut left = 0;
+    let mut s = 0u32;
+    let mut how = WNOHANG;
     loop {
-        syscall!(KILL, -1i32, SIGKILL);
-        let mut s = 0u32;
-        match check(syscall!(WAIT4, -1i32, &raw mut s, 0, 0)) {
-            Ok(_) => left += 1,
+        match check(syscall!(WAIT4, -1i32, &raw mut s, how, 0)) {
+            Ok(0) => {
+                syscall!(KILL, -1i32, SIGKILL);
+                how = 0;
+            }
+            Ok(_) => {
+                left += 1;
+                how = WNOHANG;
+            }
             Err(EINTR) => {}
             Err(_) => return left,
         }

@@ -69,8 +69,8 @@ fn give_back_stack() {
     const PAGE: usize = 4096;
     const DEPTH: usize = 64 << 10;
     let here = 0u8;
-    // Two pages for the frames of this function and of the call.
-    let top = ((&raw const here as usize) & !(PAGE - 1)) - 2 * PAGE;
+    // A page for the frames of this function and of the call.
+    let top = ((&raw const here as usize) & !(PAGE - 1)) - PAGE;
     syscall!(MADVISE, top - DEPTH, DEPTH, MADV_DONTNEED);
 }
 

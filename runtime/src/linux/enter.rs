@@ -307,6 +307,7 @@ mod tests {
         drop(init);
         std::fs::remove_dir(&dir).unwrap();
         assert!(is_in_group);
-        assert_eq!(inside.lines().count(), 1, "{inside}");
+        // The process that makes its network may be there too.
+        assert!((1..=2).contains(&inside.lines().count()), "{inside}");
     }
 }
