@@ -24,6 +24,15 @@ fn no_attack_reaches_its_aim() {
 }
 
 #[test]
+fn no_attack_reaches_its_aim_from_a_fork_of_process_1() {
+    let (object, _) = selftest(&["--warm", "--json"]);
+    let cases = object["cases"].as_array().unwrap();
+    let escaped: Vec<&Value> =
+        cases.iter().filter(|c| c["verdicts"]["sbx"]["verdict"] == "escaped").collect();
+    assert!(escaped.is_empty(), "{escaped:#?}");
+}
+
+#[test]
 fn the_attacks_have_teeth() {
     // One way of each kind; the whole table is `sbx selftest --full`.
     for only in ["exec/path/workspace", "files/read/cat", "network/tcp/bash", "processes/outlives/setsid"] {

@@ -67,7 +67,7 @@ const BRK: usize = 12;
 const ARGUMENTS: usize = 3;
 /// How long nothing must be asked for until pages are mapped ahead, in milliseconds. Some of them will not be needed.
 const PAUSE: i32 = 1;
-/// What the next script's process says when it is the script. No message of the library is as short.
+/// What the next script's process says when it is the script.
 const STARTED: &[u8] = &[1];
 
 #[panic_handler]
@@ -112,7 +112,7 @@ fn be(title: &CStr, open: bool) {
 
 /// A process 1 that is a bash.
 struct Bash {
-    /// The process that becomes the next script: itself, and our end of its socket.
+    /// The process that becomes the next script, and our end of its pipe.
     next: Option<(i32, i32)>,
     layout: Option<Layout>,
 }
@@ -122,7 +122,7 @@ impl Between for Bash {
         if self.next.is_some() {
             return None;
         }
-        let [ours, theirs] = socket_pair().ok()?;
+        let [ours, theirs] = pipe().ok()?;
         // SAFETY: this process has one thread.
         match unsafe { fork() } {
             0 => return Some(self.be_next(theirs)),
@@ -135,20 +135,21 @@ impl Between for Bash {
 
     /// The next script's process listens itself: between the library and it nobody has to wake up.
     fn listen(&mut self, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
-        let Some((pid, socket)) = self.next.take() else { return Heard::Message(receive(FD_CONTROL, buffer, fds)) };
-        let len = receive(socket, buffer, fds);
-        if len == STARTED.len() as isize {
-            return Heard::Script { pid, socket };
+        if let Some((pid, pipe)) = self.next.take() {
+            let mut said = [0u8; STARTED.len()];
+            if read(pipe, &mut said) == STARTED.len() as isize {
+                return Heard::Script { pid, pipe };
+            }
+            // What came is no script; or the process was killed.
+            close(pipe);
         }
-        close(socket);
-        // It was no script. Or the process is gone, and the message still there.
-        Heard::Message(if len > 0 { len } else { receive(FD_CONTROL, buffer, fds) })
+        Heard::Message(receive(FD_CONTROL, buffer, fds))
     }
 }
 
 impl Bash {
-    /// Waits for the next script, as a session of its own, and becomes it.
-    fn be_next(&self, socket: i32) -> Start {
+    /// Waits for the next script, as a session of its own, and becomes it. Leaves everything else to process 1.
+    fn be_next(&self, pipe: i32) -> Start {
         be(c"bash", true);
         setsid();
         unblock_signals();
@@ -156,15 +157,17 @@ impl Bash {
             prepare();
         }
         let (mut buffer, mut fds) = ([0u8; 64], Cmsg::new());
-        let len = receive(FD_CONTROL, &mut buffer, &mut fds);
-        if word(&buffer, 0) != MSG_RUN || word(&buffer, 4) & RUN_SCRIPT == 0 {
-            send(socket, buffer.get(..len.max(0) as usize).unwrap_or(&[]), fds.fds());
+        let is_script = |message: &[u8]| word(message, 0) == MSG_RUN && word(message, 4) & RUN_SCRIPT != 0;
+        if peek(FD_CONTROL, &mut buffer) < 8
+            || !is_script(&buffer)
+            || receive(FD_CONTROL, &mut buffer, &mut fds) < 8
+            || write_all(pipe, STARTED).is_err()
+        {
             exit(0);
         }
-        send(socket, STARTED, &[]);
         let mut start = Start::new(fds.fds());
         if let Err(errno) = start.read().map_err(|e| e as u32).and_then(|_| start.place()) {
-            send(socket, &errno.to_ne_bytes(), &[]);
+            let _ = write_all(pipe, &errno.to_ne_bytes());
             exit(127);
         }
         start.close_others();

@@ -31,8 +31,8 @@ pub trait Between {
 pub enum Heard {
     /// A message of this many bytes; 0 or less at the end.
     Message(isize),
-    /// A script, which this process becomes. It tells on the socket if it cannot.
-    Script { pid: i32, socket: i32 },
+    /// A script, which this process becomes. If it cannot, it says why in the pipe.
+    Script { pid: i32, pipe: i32 },
 }
 
 struct Server {
@@ -61,7 +61,7 @@ pub fn serve(between: &mut impl Between) -> Start {
                 may_work_ahead = flags & RUN_AHEAD != 0;
             }
             Heard::Message(_) => fds.fds().iter().for_each(|fd| close(*fd)),
-            Heard::Script { pid, socket } => server.follow(pid, socket),
+            Heard::Script { pid, pipe } => server.follow(pid, pipe),
         }
     }
 }
@@ -77,11 +77,11 @@ fn child_signals() -> i32 {
 
 impl Server {
     /// Waits for the end of a script that has begun by itself.
-    fn follow(&self, pid: i32, socket: i32) {
+    fn follow(&self, pid: i32, pipe: i32) {
         let status = wait(pid, self.signals);
         let mut errno = [0u8; 4];
-        let failed = receive_now(socket, &mut errno, &mut Cmsg::new()) == 4;
-        close(socket);
+        let failed = read(pipe, &mut errno) == 4;
+        close(pipe);
         done(status, if failed { word(&errno, 0) } else { 0 }, sweep());
     }
 

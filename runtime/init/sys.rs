@@ -41,7 +41,6 @@ pub const IOCTL: usize = 16;
 pub const PREAD64: usize = 17;
 pub const DUP2: usize = 33;
 pub const SOCKET: usize = 41;
-pub const SOCKETPAIR: usize = 53;
 pub const FCNTL: usize = 72;
 pub const SENDMSG: usize = 46;
 pub const RECVMSG: usize = 47;
@@ -235,16 +234,6 @@ struct MsgHdr {
 
 /// Receives one message; its length, or ≤ 0 at the end or on error.
 pub fn receive(fd: i32, buffer: &mut [u8], fds: &mut Cmsg) -> isize {
-    receive_with(fd, buffer, fds, 0)
-}
-
-/// As [`receive`], but 0 or less when there is no message now.
-pub fn receive_now(fd: i32, buffer: &mut [u8], fds: &mut Cmsg) -> isize {
-    const MSG_DONTWAIT: u32 = 0x40;
-    receive_with(fd, buffer, fds, MSG_DONTWAIT)
-}
-
-fn receive_with(fd: i32, buffer: &mut [u8], fds: &mut Cmsg, flags: u32) -> isize {
     const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
     *fds = Cmsg::new();
     let iov = IoVec { base: buffer.as_mut_ptr(), len: buffer.len() };
@@ -258,7 +247,7 @@ fn receive_with(fd: i32, buffer: &mut [u8], fds: &mut Cmsg, flags: u32) -> isize
         flags: 0,
     };
     loop {
-        let n = syscall!(RECVMSG, fd, &raw mut h, MSG_CMSG_CLOEXEC | flags);
+        let n = syscall!(RECVMSG, fd, &raw mut h, MSG_CMSG_CLOEXEC);
         if n != -(EINTR as isize) {
             return n;
         }
@@ -295,13 +284,34 @@ pub fn readable(fd: i32, milliseconds: i32) -> bool {
     }
 }
 
-/// A connected pair of sockets that keep the bounds of messages; closed on exec.
-pub fn socket_pair() -> Result<[i32; 2], i32> {
-    const AF_UNIX: u32 = 1;
-    const SEQPACKET_CLOEXEC: u32 = 5 | 0o2_000_000;
-    let mut pair = [-1i32; 2];
-    check(syscall!(SOCKETPAIR, AF_UNIX, SEQPACKET_CLOEXEC, 0, pair.as_mut_ptr()))?;
-    Ok(pair)
+/// A pipe: its end for reading, and that for writing; closed on exec.
+pub fn pipe() -> Result<[i32; 2], i32> {
+    const PIPE2: usize = 293;
+    let mut ends = [-1i32; 2];
+    check(syscall!(PIPE2, ends.as_mut_ptr(), O_CLOEXEC))?;
+    Ok(ends)
+}
+
+/// Reads what is there, at most as much as fits; how much, or less than 0 on error.
+pub fn read(fd: i32, buffer: &mut [u8]) -> isize {
+    loop {
+        match syscall!(READ, fd, buffer.as_mut_ptr(), buffer.len()) {
+            n if n == -(EINTR as isize) => {}
+            n => return n,
+        }
+    }
+}
+
+/// The start of the next message, which stays where it is; its length, or ≤ 0 at the end or on error.
+pub fn peek(fd: i32, buffer: &mut [u8]) -> isize {
+    const RECVFROM: usize = 45;
+    const MSG_PEEK: u32 = 2;
+    loop {
+        match syscall!(RECVFROM, fd, buffer.as_mut_ptr(), buffer.len(), MSG_PEEK, 0, 0) {
+            n if n == -(EINTR as isize) => {}
+            n => return n,
+        }
+    }
 }
 
 /// Starts `run(arg)` in a child that shares this memory, on a stack of its own, and waits until it execs or exits

@@ -49,8 +49,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         remove_unshared(&dir.join(FILES));
     }
     if args.clear {
-        // What was found of policies; each names a tree.
-        let _ = std::fs::remove_dir_all(dir.join("views"));
+        // What was found of policies, and of sandboxes; each names a tree.
+        for records in ["views", "opened"] {
+            let _ = std::fs::remove_dir_all(dir.join(records));
+        }
     }
     if args.json {
         let kinds = rows.iter().map(|(kind, _, left, removed)| {

@@ -33,6 +33,9 @@ pub struct Args {
     /// What confines the attacks: native or wasi
     #[arg(long, value_name = "native|wasi", default_value = "native")]
     backend: Backend,
+    /// Attack from the third action of each sandbox instead of the first: process 1 is another program by then
+    #[arg(long)]
+    warm: bool,
     /// Only attacks whose category/name contains this
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     only: String,
@@ -80,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         works
     });
-    let tried = all(cases, &runners, args.concurrency, args.backend)?;
+    let tried = all(cases, &runners, args.concurrency, &Policies::new(args.backend, args.warm))?;
     let unchanged = if args.full && args.only.is_empty() {
         everyday_work(&runners, args.backend)?
     } else {
@@ -162,11 +165,10 @@ fn all(
     cases: Vec<Case>,
     runners: &[Runner],
     concurrency: Option<usize>,
-    backend: Backend,
+    policies: &Policies,
 ) -> anyhow::Result<Vec<Tried>> {
     let template = tempfile::tempdir().context("a temporary directory")?;
     world::template(template.path())?;
-    let policies = Policies::new(backend);
     let bar = ProgressBar::new((cases.len() * runners.len()) as u64).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} attacks · {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -181,7 +183,7 @@ fn all(
                 while let Some(one) = tried.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut one = one.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     for runner in runners {
-                        match attempt(&one.case, *runner, template.path(), &policies) {
+                        match attempt(&one.case, *runner, template.path(), policies) {
                             Ok(verdict) => drop(one.verdicts.insert(*runner, verdict)),
                             Err(e) => {
                                 let e = e.context(format!("{}/{}", one.case.category, one.case.id));

@@ -65,12 +65,14 @@ pub enum Verdict {
 /// Policies, read once.
 pub struct Policies {
     backend: Backend,
+    /// Two harmless actions come before the attack.
+    warm: bool,
     read: Mutex<HashMap<String, Policy>>,
 }
 
 impl Policies {
-    pub fn new(backend: Backend) -> Policies {
-        Policies { backend, read: Mutex::default() }
+    pub fn new(backend: Backend, warm: bool) -> Policies {
+        Policies { backend, warm, read: Mutex::default() }
     }
 
     fn get(&self, case: &Case) -> Result<Policy, sbx::Error> {
@@ -119,6 +121,9 @@ pub fn attempt(case: &Case, runner: Runner, template: &Path, policies: &Policies
         Err(Error::Policy(why)) if policy.backend == Backend::Wasi => return Ok(Verdict::Skipped(why)),
         opened => opened?,
     };
+    for _ in 0..if policies.warm { 2 } else { 0 } {
+        shell.run("true")?;
+    }
     let mut action = Action::bash(&case.script).merged();
     for (key, value) in world.environment() {
         action = action.env(key, value);
