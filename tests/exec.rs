@@ -210,6 +210,48 @@ fn a_policy_file_with_a_mistake_names_file_line_and_key() {
 }
 
 #[test]
+fn a_program_that_changes_is_noticed_by_a_sandbox_that_is_opened_from_a_record() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let (bin, cache) = (world.dir.path().join("bin"), world.dir.path().join("cache"));
+    std::fs::create_dir(&bin).unwrap();
+    let tool = bin.join("tool");
+    let write = |word: &str| {
+        std::fs::write(&tool, format!("#!/bin/sh\necho {word}\n")).unwrap();
+        std::fs::set_permissions(&tool, PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    let policy = world.dir.path().join("own.toml");
+    let dirs = format!("[{:?}, \"/usr/bin\", \"/bin\"]", bin.display());
+    std::fs::write(
+        &policy,
+        format!("extends = \"base\"\n[commands]\nallow = [\"tool\", \"cat\"]\npath = {dirs}\n"),
+    )
+    .unwrap();
+    let run = |stdin: Stdio| {
+        let mut sbx = world.sbx();
+        sbx.args(["exec", "--timings", "--policy", policy.to_str().unwrap(), "-c", "tool; cat"]);
+        let output = sbx.env("XDG_CACHE_HOME", &cache).stdin(stdin).output().unwrap();
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let pipe = || {
+        let (read, mut write) = std::io::pipe().unwrap();
+        write.write_all(b"read\n").unwrap();
+        read.into()
+    };
+    for word in ["one", "two", "three"] {
+        write(word);
+        // With nothing on stdin the action begins before the program is looked at, and begins again.
+        assert_eq!(run(Stdio::null()).0, format!("{word}\n"));
+        assert_eq!(run(pipe()).0, format!("{word}\nread\n"));
+        let (said, timings) = run(Stdio::null());
+        assert_eq!(said, format!("{word}\n"));
+        assert!(timings.contains("the record of the last time"), "{timings}");
+    }
+    write("four");
+    assert_eq!(run(pipe()).0, "four\nread\n");
+}
+
+#[test]
 fn python_is_there_under_the_name_that_agents_type() {
     let world = World::new();
     let output = world.exec(&["--policy", "python", "-c", "python -c 'print(6 * 7)'"]);

@@ -40,6 +40,10 @@ pub enum Error {
     /// The sandbox died under us: process 1 is gone.
     #[error("the sandbox is gone: {0}")]
     Gone(String),
+    /// A program or file that the sandbox shows changed while it was opened from a record of the last time
+    /// ([`Recorded`](crate::Recorded)): what has begun is to be dropped. Opened again, the sandbox shows the new one.
+    #[error("a program of the sandbox has changed while it was opened")]
+    Changed,
     /// A session is asked for what it cannot do now.
     #[error("{0}")]
     Session(String),

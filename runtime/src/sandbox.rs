@@ -53,6 +53,7 @@ pub struct Sandbox {
     counts: (u64, u64),
     /// Every step of the plan was carried out, those that may fail too.
     is_whole: bool,
+    doubted: Option<recorded::Doubted>,
     _in_use: Option<Use>,
     /// Last: its port belongs to the sandbox's network.
     _proxy: Option<Proxy>,
@@ -303,6 +304,7 @@ impl Begun {
             timings,
             counts: (0, 0),
             is_whole,
+            doubted: None,
             _in_use: in_use,
             _proxy: proxy,
         }))

@@ -1,5 +1,6 @@
 //! What an action and a persistent bash need of their sandbox alike.
 
+use super::recorded::Doubted;
 use super::{Sandbox, payload};
 use crate::linux::sys;
 use crate::linux::wire::RUN_TERMINAL;
@@ -39,6 +40,7 @@ impl Sandbox {
     pub(crate) fn launch(&mut self, action: &Action) -> Result<(), Error> {
         let system = |e| Error::system("the action's arguments", e);
         let (payload, _) = payload::encode(action, &self.plan).map_err(system)?;
+        self.doubted.take().map_or(Ok(()), Doubted::settle)?;
         self.allow_memory()?;
         let payload = sys::sealed_file(&payload).map_err(system)?;
         let (crate::Stdin::Descriptor(stdin), Some(stdout), Some(stderr)) =

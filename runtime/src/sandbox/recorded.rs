@@ -2,14 +2,15 @@
 //! to do before anything was looked at, parsed or compiled, which takes longer than the sandbox.
 //!
 //! A record answers one request, byte for byte: the program, the user, the kernel, the cgroups, the policy's text, the
-//! workspace. It lies in the user's own cache. What it takes from the view is doubted as always, before an action starts;
-//! whatever goes wrong, the sandbox is opened as if there were no record, and that says why.
+//! workspace. It lies in the user's own cache. What it takes from the view is doubted as always, though later: see
+//! [`Doubted`]. Whatever goes wrong, the sandbox is opened as if there were no record, and that says why.
 
 use super::{Begun, Looked, Planned, Process1, Sandbox};
+use crate::action::Stdin;
 use crate::cache::{self, Use};
 use crate::linux::sys;
 use crate::view::{Doubt, RecordId};
-use crate::{Host, Network, Plan, Policy, Timings, Workspace};
+use crate::{Action, Error, Host, Network, Plan, Policy, Timings, Workspace};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -104,14 +105,15 @@ impl Recorded {
         let begun = Begun { host, workspace: Workspace::new(&plan.workspace), timings };
         let looked = move || -> Option<Looked> {
             let in_use: Use = cache::in_use(tree.parent()?, tree.file_name()?.to_str()?)?;
-            Some(Looked { doubt: Some(Doubt::again(view)?), kept: None, in_use: Some(in_use) })
+            Some(Looked { doubt: None, kept: None, in_use: Some(in_use) })
         };
         let opened = begun.finish(&policy, process1, Planned { looked: Box::new(looked), plan, steps });
-        let opened = opened.ok().flatten();
-        if opened.is_none() {
+        let Ok(Some(mut sandbox)) = opened else {
             let _ = fs::remove_file(&self.file);
-        }
-        opened
+            return None;
+        };
+        sandbox.doubted = Some(Doubted { record: self.file.clone(), view });
+        Some(sandbox)
     }
 
     /// Keeps what was found out when this sandbox was opened.
@@ -140,6 +142,42 @@ impl Recorded {
         draft.persist(dir.join(self.file.file_name().unwrap_or_default()))?;
         Ok(())
     }
+}
+
+/// A sandbox whose view was not compared with the host yet. That takes as long as a bash takes to load, and is done
+/// meanwhile where the beginning of an action leaves no trace.
+#[derive(Debug)]
+pub(super) struct Doubted {
+    /// The record that it was opened from.
+    record: PathBuf,
+    view: RecordId,
+}
+
+impl Doubted {
+    /// Compares.
+    ///
+    /// # Errors
+    /// The host has changed. The record is gone then.
+    pub(super) fn settle(self) -> Result<(), Error> {
+        if Doubt::again(self.view).is_some_and(|doubt| doubt.is_unfounded()) {
+            return Ok(());
+        }
+        let _ = fs::remove_file(&self.record);
+        Err(Error::Changed)
+    }
+}
+
+/// Whether an action that has begun can be dropped, and nobody knows: it reads nothing of the caller's that he has only
+/// once, reaches nothing outside, and its output was not handed on.
+pub(super) fn leaves_no_trace(policy: &Policy, action: &Action) -> bool {
+    let reads_nothing = match &action.stdin {
+        Stdin::Null | Stdin::Bytes(_) => true,
+        Stdin::Descriptor(fd) => rustix::fs::fstat(fd).is_ok_and(|m| {
+            const NULL: (u32, u32) = (1, 3);
+            (rustix::fs::major(m.st_rdev), rustix::fs::minor(m.st_rdev)) == NULL
+        }),
+    };
+    reads_nothing && action.stdout.is_none() && action.stderr.is_none() && policy.network == Network::None
 }
 
 /// The text of a policy's own file; nothing for a preset, which is in the program. `None` when it extends another file.

@@ -2,6 +2,7 @@
 
 use super::Sandbox;
 use super::payload;
+use super::recorded::{self, Doubted};
 use super::wire_talk::Done;
 use crate::action::Stdin;
 use crate::linux::sys;
@@ -32,7 +33,12 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
     let started = Instant::now();
     sandbox.allow_memory()?;
+    let mut doubted = sandbox.doubted.take();
+    if !recorded::leaves_no_trace(&sandbox.policy, action) {
+        doubted.take().map_or(Ok(()), Doubted::settle)?;
+    }
     let mut streams = Streams::open(sandbox, action, &payload, script)?;
+    doubted.map_or(Ok(()), Doubted::settle)?;
     let end = streams.serve(sandbox, action, started, seen)?;
     let wall = started.elapsed();
     Ok(observe(sandbox, action, streams, &end, wall))

@@ -125,7 +125,16 @@ fn exec(args: &Args, begin: Begin) -> anyhow::Result<u8> {
     action = stdin::pass(action)?;
     let mut after = Timings::start();
     let collect = args.json || args.policy.output.is_some();
-    let seen = if collect { shell.act(&action)? } else { shell.act_with(&action, &mut hand_on)? };
+    let act = |shell: &mut Shell| {
+        if collect { shell.act(&action) } else { shell.act_with(&action, &mut hand_on) }
+    };
+    let mut seen = act(&mut shell);
+    if matches!(seen, Err(sbx::Error::Changed)) {
+        // Nothing of it was seen or kept.
+        shell = open(args, Begin::Plainly)?;
+        seen = act(&mut shell);
+    }
+    let seen = seen?;
     after.end("run the action");
     let done = settle(|| shell.changes(), &fate, &args.workspace)?;
     after.end("settle the changes");
