@@ -29,6 +29,27 @@ fn digits(text: &[u8], base: u32, most: usize) -> (u32, usize) {
     (value, length)
 }
 
+/// The digits after `\x`, `\u` or `\U`, whose letter is at `at`: their value and length.
+fn hexadecimal(text: &[u8], at: usize) -> Option<(u32, usize)> {
+    let most = match text[at] {
+        b'x' => 2,
+        b'u' => 4,
+        _ => 8,
+    };
+    Some(digits(&text[at + 1..], 16, most)).filter(|(_, length)| *length > 0)
+}
+
+/// Writes the byte or the character of such a number, or the escape itself when it has none. Returns how many digits
+/// there were.
+fn push_number(out: &mut Vec<u8>, letter: u8, number: Option<(u32, usize)>) -> usize {
+    match number {
+        None => out.extend_from_slice(&[b'\\', letter]),
+        Some((value, _)) if letter == b'x' => out.push(value as u8),
+        Some((value, _)) => push_char(out, value),
+    }
+    number.map_or(0, |(_, length)| length)
+}
+
 fn push_char(out: &mut Vec<u8>, code: u32) {
     match char::from_u32(code) {
         Some(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -50,26 +71,11 @@ pub(crate) fn ansi(text: &[u8]) -> Vec<u8> {
         let byte = text[at];
         match byte {
             b'\'' | b'"' | b'?' => out.push(byte),
-            b'x' => {
-                let (value, length) = digits(&text[at + 1..], 16, 2);
-                if length == 0 {
-                    out.extend_from_slice(b"\\x");
-                } else if value == 0 {
-                    return out;
-                } else {
-                    out.push(value as u8);
-                }
-                at += length;
-            }
-            b'u' | b'U' => {
-                let (value, length) = digits(&text[at + 1..], 16, if byte == b'u' { 4 } else { 8 });
-                if length == 0 {
-                    out.extend_from_slice(&[b'\\', byte]);
-                } else {
-                    push_char(&mut out, value);
-                }
-                at += length;
-            }
+            b'x' | b'u' | b'U' => match hexadecimal(text, at) {
+                // The text ends at a NUL.
+                Some((0, _)) if byte == b'x' => return out,
+                number => at += push_number(&mut out, byte, number),
+            },
             b'0'..=b'7' => {
                 let (value, length) = digits(&text[at..], 8, 3);
                 if value & 0xFF == 0 {
@@ -115,24 +121,7 @@ pub(crate) fn echo(text: &[u8]) -> (Vec<u8>, bool) {
                 // Only `%b` knows these; `echo -e` of bash too, in fact, wants a zero first.
                 out.extend_from_slice(&[b'\\', byte]);
             }
-            b'x' => {
-                let (value, length) = digits(&text[at + 1..], 16, 2);
-                if length == 0 {
-                    out.extend_from_slice(b"\\x");
-                } else {
-                    out.push(value as u8);
-                }
-                at += length;
-            }
-            b'u' | b'U' => {
-                let (value, length) = digits(&text[at + 1..], 16, if byte == b'u' { 4 } else { 8 });
-                if length == 0 {
-                    out.extend_from_slice(&[b'\\', byte]);
-                } else {
-                    push_char(&mut out, value);
-                }
-                at += length;
-            }
+            b'x' | b'u' | b'U' => at += push_number(&mut out, byte, hexadecimal(text, at)),
             _ => match letter(byte) {
                 Some(value) => out.push(value),
                 None => out.extend_from_slice(&[b'\\', byte]),

@@ -67,7 +67,7 @@ impl Shell {
         };
         if lower || upper {
             let letter = if upper { b'^' } else { b',' };
-            new = super::parameter::cased(&new, letter, true, b"?", self.rules());
+            new = super::operator::cased(&new, letter, true, b"?", self.rules());
         }
         let after = new.len() as i64 - if is_collection { 0 } else { before as i64 };
         if !self.memory.change(after) {

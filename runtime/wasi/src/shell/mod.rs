@@ -20,9 +20,11 @@ mod glob;
 mod interactive;
 mod job;
 mod memory;
+mod operator;
 mod parameter;
 mod pattern;
 mod print;
+mod program;
 mod redirect;
 mod run;
 mod script;
@@ -30,6 +32,7 @@ mod stack;
 mod state;
 mod substitute;
 mod syntax;
+mod trace;
 mod variable;
 
 #[cfg(test)]
@@ -47,10 +50,11 @@ mod corpus;
 )]
 mod tests;
 
-pub(crate) use call::{Expanded, Meaning, split_path};
+pub(crate) use call::Expanded;
 pub(crate) use interactive::{Foreground, Line};
 pub(crate) use job::Job;
 pub(crate) use print::function_text;
+pub(crate) use program::{Meaning, split_path};
 pub(crate) use run::{Ended, Setup, run_script, start};
 pub(crate) use state::{Call, Leave, Program, Programs, Shell, World};
 pub(crate) use syntax::{Assigned, Assignment, is_name};

@@ -22,6 +22,29 @@ pub(super) fn fd_renumber(guest: &mut Guest, _: &mut Bytes<'_>, from: u32, to: u
     guest.renumber(from, to)
 }
 
+/// Moves bytes through the buffers of a list, one after the other, until one is not filled or emptied. `move_some` is given
+/// a buffer and how much was moved before it, and returns how much it moved, and whether there may be more.
+fn each_buffer(
+    bytes: &mut Bytes<'_>,
+    list: u32,
+    count: u32,
+    mut move_some: impl FnMut(&mut Bytes<'_>, (u32, u32), u32) -> Result<(u32, bool), Fault>,
+) -> Result<u32, Fault> {
+    let mut done = 0u32;
+    for n in 0..count.min(IOV_MAX) {
+        let (at, length) = bytes.vector(list, n)?;
+        if length == 0 {
+            continue;
+        }
+        let (some, more) = move_some(bytes, (at, length), done)?;
+        done = done.saturating_add(some);
+        if some < length || !more {
+            break;
+        }
+    }
+    Ok(done)
+}
+
 pub(super) fn fd_read(
     guest: &mut Guest,
     bytes: &mut Bytes<'_>,
@@ -31,19 +54,11 @@ pub(super) fn fd_read(
     read_at: u32,
 ) -> Answer {
     let handle = guest.handle(fd)?;
-    let mut done = 0u32;
-    for n in 0..count.min(IOV_MAX) {
-        let (at, length) = bytes.vector(list, n)?;
-        if length == 0 {
-            continue;
-        }
+    let done = each_buffer(bytes, list, count, |bytes, (at, length), _| {
         let got = handle.read(bytes.get_mut(at, length)?, &guest.budget)? as u32;
-        done = done.saturating_add(got);
         // A second buffer is filled only with what is there: it does not wait.
-        if got < length || !matches!(handle.stat_kind(), Kind::File) {
-            break;
-        }
-    }
+        Ok((got, matches!(handle.stat_kind(), Kind::File)))
+    })?;
     bytes.put_u32(read_at, done)
 }
 
@@ -56,22 +71,15 @@ pub(super) fn fd_write(
     written_at: u32,
 ) -> Answer {
     let handle = guest.handle(fd)?;
-    let mut done = 0u32;
-    for n in 0..count.min(IOV_MAX) {
-        let (at, length) = bytes.vector(list, n)?;
+    let done = each_buffer(bytes, list, count, |bytes, (at, length), before| {
         match handle.write(bytes.get(at, length)?, &guest.budget) {
-            Ok(some) => {
-                done = done.saturating_add(some as u32);
-                if some < length as usize {
-                    break;
-                }
-            }
+            Ok(some) => Ok((some as u32, true)),
             // As a process that does not handle SIGPIPE.
-            Err(Errno::PIPE) => return Err(Fault::End(Exit::Signal(13))),
-            Err(_) if done > 0 => break,
-            Err(e) => return Err(e.into()),
+            Err(Errno::PIPE) => Err(Fault::End(Exit::Signal(13))),
+            Err(_) if before > 0 => Ok((0, false)),
+            Err(e) => Err(e.into()),
         }
-    }
+    })?;
     bytes.put_u32(written_at, done)
 }
 
@@ -85,15 +93,10 @@ pub(super) fn fd_pread(
     read_at: u32,
 ) -> Answer {
     let handle = guest.handle(fd)?;
-    let mut done = 0u32;
-    for n in 0..count.min(IOV_MAX) {
-        let (at, length) = bytes.vector(list, n)?;
-        let got = handle.read_at(from.saturating_add(done.into()), bytes.get_mut(at, length)?)? as u32;
-        done = done.saturating_add(got);
-        if got < length {
-            break;
-        }
-    }
+    let done = each_buffer(bytes, list, count, |bytes, (at, length), before| {
+        let from = from.saturating_add(before.into());
+        Ok((handle.read_at(from, bytes.get_mut(at, length)?)? as u32, true))
+    })?;
     bytes.put_u32(read_at, done)
 }
 
@@ -107,15 +110,10 @@ pub(super) fn fd_pwrite(
     written_at: u32,
 ) -> Answer {
     let handle = guest.handle(fd)?;
-    let mut done = 0u32;
-    for n in 0..count.min(IOV_MAX) {
-        let (at, length) = bytes.vector(list, n)?;
-        let some = handle.write_at(to.saturating_add(done.into()), bytes.get(at, length)?)? as u32;
-        done = done.saturating_add(some);
-        if some < length {
-            break;
-        }
-    }
+    let done = each_buffer(bytes, list, count, |bytes, (at, length), before| {
+        let to = to.saturating_add(before.into());
+        Ok((handle.write_at(to, bytes.get(at, length)?)? as u32, true))
+    })?;
     bytes.put_u32(written_at, done)
 }
 
