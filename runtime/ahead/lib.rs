@@ -246,8 +246,7 @@ impl Layout {
             word.iter().try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add(u64::from(b.wrapping_sub(b'0'))))
         };
         let brk = syscall!(BRK, 0) as u64;
-        let program =
-            [number(26)?, number(27)?, number(45)?, number(46)?, number(47)?, brk, number(28)?];
+        let program = [number(26)?, number(27)?, number(45)?, number(46)?, number(47)?, brk, number(28)?];
         Some(Layout { program, exe_fd: u32::MAX, ..Layout::default() })
     }
 

@@ -1,11 +1,10 @@
 //! Starts actions and waits for them. One at a time; nothing that an action started outlives it. Compiled into process 1,
 //! and into the library by which process 1 becomes a bash (`ahead/`).
 
-use crate::{put, put_long};
 use crate::start::Start;
 use crate::sys::*;
 use crate::wire::*;
-use crate::word;
+use crate::{put, put_long, word};
 
 /// Bytes of stack for a child until exec.
 const STACK: usize = 16 << 10;
@@ -35,7 +34,9 @@ pub enum Heard {
     Script { pid: i32, pipe: i32 },
 }
 
+/// What the start of a program needs.
 struct Server {
+    /// A signalfd that tells of children.
     signals: i32,
     /// The stack that children use until exec; mapped, so that it takes no memory before.
     stack: *mut u8,
@@ -168,7 +169,10 @@ fn fail(child: &mut Child, errno: u32) -> ! {
 fn wait(pid: i32, signals: i32) -> u32 {
     let mut status = 0;
     while !reap_one(pid, &mut status) {
-        let mut fds = [(i64::from(FD_CONTROL) & 0xffff_ffff) | (1 << 32), (i64::from(signals) & 0xffff_ffff) | (1 << 32)];
+        let mut fds = [
+            (i64::from(FD_CONTROL) & 0xffff_ffff) | (1 << 32),
+            (i64::from(signals) & 0xffff_ffff) | (1 << 32),
+        ];
         syscall!(POLL, fds.as_mut_ptr(), 2, -1i32);
         if fds[1] >> 48 != 0 {
             let mut info = [0u8; 128 * 8];

@@ -30,7 +30,12 @@ impl Between for Plain {
         let is_time = || self.actions >= MANY || !readable(FD_CONTROL, PAUSE);
         if self.may_become_bash && self.actions > 0 && is_time() {
             // The control socket, the null device and the walls stay; everything else closes by itself.
-            let argv = [BASH_NAME.as_ptr().cast::<u8>(), c"-c".as_ptr().cast(), BASH_FAILS.as_ptr().cast(), core::ptr::null()];
+            let argv = [
+                BASH_NAME.as_ptr().cast::<u8>(),
+                c"-c".as_ptr().cast(),
+                BASH_FAILS.as_ptr().cast(),
+                core::ptr::null(),
+            ];
             let envp = [BASH_PRELOAD.as_ptr().cast::<u8>(), core::ptr::null()];
             syscall!(EXECVE, BASH.as_ptr(), argv.as_ptr(), envp.as_ptr());
             self.may_become_bash = false;

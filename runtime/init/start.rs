@@ -43,7 +43,16 @@ impl Start {
         let fd = |i: usize| fds.get(i).copied().unwrap_or(-1);
         let null = core::ptr::null();
         let stdio = [fd(0), fd(1), fd(2)];
-        Start { programs: null, argv: null, envp: null, end: null.cast(), cwd: null.cast(), stdio, payload: fd(3), script: fd(4) }
+        Start {
+            programs: null,
+            argv: null,
+            envp: null,
+            end: null.cast(),
+            cwd: null.cast(),
+            stdio,
+            payload: fd(3),
+            script: fd(4),
+        }
     }
 
     /// Reads the payload: three counts, then NUL-terminated strings: cwd, programs, argv, envp.

@@ -1,9 +1,9 @@
 //! Carries the plan out: mounts, the two pivots, then the walls. See `wire.rs` for the records.
 
+use crate::action::used;
 use crate::network::Coming;
 use crate::sys::{self, *};
 use crate::wire::*;
-use crate::action::used;
 use crate::{put, put_long, word};
 use core::ffi::CStr;
 
@@ -95,8 +95,15 @@ fn parse(plan: &[u8], at: usize) -> Option<(Step<'_>, usize)> {
     let start2 = at + 41 + len1;
     let text2 = plan.get(start2..start2 + len2 + 1)?;
     let end = (start2 + len2 + 1 + 7) & !7;
-    let step =
-        Step { op: word(plan, at), flags: word(plan, at + 4), a: long(8)?, b: long(16)?, c: long(24)?, text1, text2 };
+    let step = Step {
+        op: word(plan, at),
+        flags: word(plan, at + 4),
+        a: long(8)?,
+        b: long(16)?,
+        c: long(24)?,
+        text1,
+        text2,
+    };
     Some((step, end))
 }
 
@@ -170,7 +177,13 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
         OP_LANDLOCK => {
             let attr = [s.a, s.b, s.c];
             // An older kernel knows a shorter structure: give it only what it handles.
-            let len = if s.c != 0 { 24 } else if s.b != 0 { 16 } else { 8 };
+            let len = if s.c != 0 {
+                24
+            } else if s.b != 0 {
+                16
+            } else {
+                8
+            };
             *ruleset = check(syscall!(LANDLOCK_CREATE, attr.as_ptr(), len, 0))? as i32;
             Ok(())
         }
@@ -341,7 +354,9 @@ fn parents(path: &CStr) -> Result<(), i32> {
 fn bind(from: &CStr, at: &CStr, s: &Step<'_>) -> Result<(), i32> {
     let tree = clone_tree(from)?;
     let place = || if s.c == 1 { Ok(()) } else { make_place(at, s.b == 1) };
-    let done = set_attributes(tree, c"", AT_EMPTY_PATH, s.a).and_then(|()| place()).and_then(|()| move_mount(tree, at));
+    let done = set_attributes(tree, c"", AT_EMPTY_PATH, s.a)
+        .and_then(|()| place())
+        .and_then(|()| move_mount(tree, at));
     close(tree);
     done
 }
