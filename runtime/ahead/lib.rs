@@ -13,6 +13,8 @@ mod action;
 #[allow(dead_code, reason = "each side of the wire uses its part")]
 mod wire;
 
+#[path = "../init/message.rs"]
+mod message;
 #[path = "../init/start.rs"]
 mod start;
 #[path = "../init/sys.rs"]
@@ -21,6 +23,7 @@ mod sys;
 
 use action::{Between, Heard};
 use core::ffi::CStr;
+use message::word;
 use start::Start;
 use sys::*;
 use wire::*;
@@ -261,25 +264,6 @@ impl Layout {
         let texts = [arguments, environment, environment, start.end].map(|p| p as u64);
         let layout = Layout { texts, ..self.clone() };
         syscall!(PRCTL, PR_SET_MM, PR_SET_MM_MAP, &raw const layout, size_of::<Layout>(), 0);
-    }
-}
-
-fn word(b: &[u8], at: usize) -> u32 {
-    match b.get(at..at + 4) {
-        Some(&[a, b, c, d]) => u32::from_ne_bytes([a, b, c, d]),
-        _ => 0,
-    }
-}
-
-fn put(b: &mut [u8], at: usize, v: u32) {
-    if let Some(s) = b.get_mut(at..at + 4) {
-        s.copy_from_slice(&v.to_ne_bytes());
-    }
-}
-
-fn put_long(b: &mut [u8], at: usize, v: u64) {
-    if let Some(s) = b.get_mut(at..at + 8) {
-        s.copy_from_slice(&v.to_ne_bytes());
     }
 }
 

@@ -1,10 +1,10 @@
 //! Starts actions and waits for them. One at a time; nothing that an action started outlives it. Compiled into process 1,
 //! and into the library by which process 1 becomes a bash (`ahead/`).
 
+use crate::message::{put, put_long, word};
 use crate::start::Start;
 use crate::sys::*;
 use crate::wire::*;
-use crate::{put, put_long, word};
 
 /// Bytes of stack for a child until exec.
 const STACK: usize = 16 << 10;

@@ -2,10 +2,10 @@
 //! stands before its `main`, and the next scripts are its forks: see `ahead/`.
 
 use crate::action::{Between, Heard};
+use crate::message::word;
 use crate::start::Start;
 use crate::sys::*;
 use crate::wire::*;
-use crate::word;
 
 /// How long nothing must be asked for until it becomes a bash, in milliseconds: a caller without a pause needs both
 /// processors himself.

@@ -12,14 +12,18 @@
 #[allow(dead_code, reason = "each side of the wire uses its half")]
 mod wire;
 
+#[allow(dead_code, reason = "the bash that it becomes uses the rest")]
 mod action;
 mod ahead;
 mod mem;
+mod message;
 mod network;
 mod start;
 mod steps;
+#[allow(dead_code, reason = "the bash that it becomes uses the rest")]
 mod sys;
 
+use message::{put, word};
 use sys::{Cmsg, MADVISE, exit, syscall};
 use wire::*;
 
@@ -72,25 +76,6 @@ fn give_back_stack() {
     // A page for the frames of this function and of the call.
     let top = ((&raw const here as usize) & !(PAGE - 1)) - PAGE;
     syscall!(MADVISE, top - DEPTH, DEPTH, MADV_DONTNEED);
-}
-
-fn word(b: &[u8], at: usize) -> u32 {
-    match b.get(at..at + 4) {
-        Some(&[a, b, c, d]) => u32::from_ne_bytes([a, b, c, d]),
-        _ => 0,
-    }
-}
-
-fn put(b: &mut [u8], at: usize, v: u32) {
-    if let Some(s) = b.get_mut(at..at + 4) {
-        s.copy_from_slice(&v.to_ne_bytes());
-    }
-}
-
-fn put_long(b: &mut [u8], at: usize, v: u64) {
-    if let Some(s) = b.get_mut(at..at + 8) {
-        s.copy_from_slice(&v.to_ne_bytes());
-    }
 }
 
 /// The precompiled `core` names it in its unwind tables; nothing here unwinds (`panic=abort`).

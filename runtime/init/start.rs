@@ -1,9 +1,9 @@
 //! An action as the library sent it, and the first steps of its process. Compiled into process 1 and into the library
 //! that holds a bash back (`ahead/`).
 
+use crate::message::word;
 use crate::sys::*;
 use crate::wire::*;
-use crate::word;
 
 /// Lowest number to which descriptors are moved before they get their places.
 const ASIDE: u32 = 20;

@@ -1,10 +1,10 @@
 //! Carries the plan out: mounts, the two pivots, then the walls. See `wire.rs` for the records.
 
 use crate::action::used;
+use crate::message::{put, put_long, word};
 use crate::network::Coming;
 use crate::sys::{self, *};
 use crate::wire::*;
-use crate::{put, put_long, word};
 use core::ffi::CStr;
 
 /// What goes back to the library when every step is done.
