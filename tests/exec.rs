@@ -249,6 +249,20 @@ fn a_program_that_changes_is_noticed_by_a_sandbox_that_is_opened_from_a_record()
     }
     write("four");
     assert_eq!(run(pipe()).0, "four\nread\n");
+    // A damaged record is no answer.
+    run(Stdio::null());
+    let records: Vec<_> =
+        std::fs::read_dir(cache.join("sbx/opened")).unwrap().map(|e| e.unwrap().path()).collect();
+    for (back, bit) in [(1, 1), (300, 128), (3000, 4)] {
+        let mut bytes = std::fs::read(&records[0]).unwrap();
+        let at = bytes.len() - back;
+        bytes[at] ^= bit;
+        std::fs::write(&records[0], bytes).unwrap();
+        let (said, timings) = run(Stdio::null());
+        assert_eq!(said, "four\n");
+        assert!(!timings.contains("the record of the last time"), "{timings}");
+        assert!(run(Stdio::null()).1.contains("the record of the last time"));
+    }
 }
 
 #[test]

@@ -95,6 +95,8 @@ impl Recorded {
         let mut timings = Timings::start();
         let text = fs::read(&self.file).ok()?;
         let rest = text.strip_prefix(self.request.as_slice())?.strip_prefix(b"\n")?;
+        // What is damaged is no answer: walls are built from it.
+        let rest = rest.strip_prefix(sum(rest.get(SUM..)?).as_bytes())?;
         let end = rest.iter().position(|b| *b == b'\n')?;
         let Answer { host, policy, plan, view, tree } = serde_json::from_slice(&rest[..end]).ok()?;
         let steps = sys::sealed_file(&rest[end + 1..]).ok()?;
@@ -134,14 +136,26 @@ impl Recorded {
         }
         let plan = Plan { steps: Vec::new(), ..sandbox.plan.clone() };
         let answer = Answer { host: Host::known(), policy: sandbox.policy.clone(), plan, view, tree };
+        let mut rest = serde_json::to_vec(&answer)?;
+        rest.push(b'\n');
+        rest.extend(sandbox.plan.encode());
         let mut draft = tempfile::NamedTempFile::new_in(&dir)?;
-        for part in [&self.request, &b"\n".to_vec(), &serde_json::to_vec(&answer)?, &b"\n".to_vec()] {
+        for part in [self.request.as_slice(), b"\n", sum(&rest).as_bytes(), &rest] {
             draft.write_all(part)?;
         }
-        draft.write_all(&sandbox.plan.encode())?;
         draft.persist(dir.join(self.file.file_name().unwrap_or_default()))?;
         Ok(())
     }
+}
+
+/// Length of a sum.
+const SUM: usize = 16;
+
+/// A sum of the rest of a record, against damage: who can write there can write programs too.
+fn sum(rest: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    rest.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// A sandbox whose view was not compared with the host yet. That takes as long as a bash takes to load, and is done
