@@ -263,6 +263,14 @@ fn a_program_that_changes_is_noticed_by_a_sandbox_that_is_opened_from_a_record()
         assert!(!timings.contains("the record of the last time"), "{timings}");
         assert!(run(Stdio::null()).1.contains("the record of the last time"));
     }
+    // Nor is one that others may have written, or an action.
+    std::fs::set_permissions(cache.join("sbx/opened"), PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(!run(Stdio::null()).1.contains("the record of the last time"));
+    for _ in 0..2 {
+        let mut sbx = world.sbx();
+        sbx.args(["exec", "--timings", "-c", "true"]).env("XDG_CACHE_HOME", world.path("cache"));
+        assert!(!text(&sbx.output().unwrap().stderr).contains("the record of the last time"));
+    }
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct Recorded {
     file: PathBuf,
     /// A line of JSON.
     request: Vec<u8>,
+    policy: String,
+    policy_text: String,
 }
 
 /// All that decides what a sandbox is.
@@ -42,7 +44,7 @@ struct Request<'a> {
     cgroups: String,
     home: Option<PathBuf>,
     policy: &'a str,
-    policy_text: String,
+    policy_text: &'a str,
     workspace: &'a Path,
 }
 
@@ -63,6 +65,11 @@ impl Recorded {
     /// is kept: there is no cache, or not all that decides is known.
     pub fn of(policy: &str, workspace: &Path) -> Option<Recorded> {
         let lower = fs::canonicalize(workspace).ok()?;
+        // Walls are built from what lies there: nobody else may write it, nor an action whose changes are committed.
+        let dir = cache::private(OPENED).ok()?;
+        if dir.parent().is_none_or(|cache| cache.starts_with(&lower) || lower.starts_with(cache)) {
+            return None;
+        }
         let program = fs::metadata("/proc/self/exe").ok()?;
         let size = i64::try_from(program.size()).ok()?;
         let (dev, ino) = (program.dev().cast_signed(), program.ino().cast_signed());
@@ -71,6 +78,7 @@ impl Recorded {
         if uid == 0 && fs::metadata(&lower).ok()?.uid() != 0 {
             return None;
         }
+        let policy_text = text_of(policy)?;
         let kernel = rustix::system::uname();
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         let request = Request {
@@ -81,13 +89,14 @@ impl Recorded {
             cgroups: fs::read_to_string("/proc/self/cgroup").ok()?,
             home: std::env::var_os("HOME").map(PathBuf::from),
             policy,
-            policy_text: text_of(policy)?,
+            policy_text: &policy_text,
             workspace: &lower,
         };
         let mut hasher = DefaultHasher::new();
         (policy, &lower).hash(&mut hasher);
-        let file = cache::cache_dir()?.join(OPENED).join(format!("{:016x}", hasher.finish()));
-        Some(Recorded { file, request: serde_json::to_vec(&request).ok()? })
+        let file = dir.join(format!("{:016x}", hasher.finish()));
+        let request = serde_json::to_vec(&request).ok()?;
+        Some(Recorded { file, request, policy: policy.into(), policy_text })
     }
 
     /// Opens the sandbox as the last time. `None` when there was none, or anything differs.
@@ -121,8 +130,10 @@ impl Recorded {
     /// Keeps what was found out when this sandbox was opened.
     pub fn keep(&self, sandbox: &Sandbox) {
         let is_usual = sandbox.policy.network != Network::Proxy && sandbox.lower == sandbox.plan.workspace;
+        // The sandbox's policy was read after the request: only a text that is still the same is the one that it has.
+        let is_same = text_of(&self.policy).as_ref() == Some(&self.policy_text);
         // A cache that cannot be written costs time, no more.
-        if is_usual && sandbox.is_whole {
+        if is_usual && is_same && sandbox.is_whole {
             let _ = self.write(sandbox);
         }
     }
@@ -143,7 +154,7 @@ impl Recorded {
         for part in [self.request.as_slice(), b"\n", sum(&rest).as_bytes(), &rest] {
             draft.write_all(part)?;
         }
-        draft.persist(dir.join(self.file.file_name().unwrap_or_default()))?;
+        draft.persist(&self.file)?;
         Ok(())
     }
 }
