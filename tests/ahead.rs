@@ -12,7 +12,7 @@ use world::corpus;
 /// compared with itself, which proves nothing and breaks nothing.
 const PAUSE: Duration = Duration::from_millis(40);
 
-const SCRIPTS: [&str; 19] = [
+const SCRIPTS: [&str; 24] = [
     r#"echo "$0 $- $# $PPID $SHLVL $LINENO $((SECONDS < 60))"; echo "$BASH_EXECUTION_STRING""#,
     "[ $$ = $BASHPID ] && echo same",
     "env | sort",
@@ -32,6 +32,11 @@ const SCRIPTS: [&str; 19] = [
     "tr '\\0' '\\n' < /proc/$$/cmdline; tr '\\0' '\\n' < /proc/$$/environ | sort; cat /proc/$$/comm",
     "locale charmap; printf '%s\\n' é | wc -m",
     "git --version > f; cat f; rm f; exec ls -d .",
+    "declare -p | grep -Ev 'RANDOM|EPOCH|BASHPID|PPID|SECONDS'; declare -F; alias; hash",
+    "echo $_ $BASH_COMMAND $BASH_SUBSHELL ${BASH_ARGV[@]} ${BASH_SOURCE[@]} ${FUNCNAME[@]} $OPTIND $OPTERR",
+    "grep -hE '^(Sig|Cap|NoNewPrivs|Seccomp|Threads|Umask|Uid|Gid|Groups)' /proc/self/status /proc/$$/status",
+    "read a; read b; echo \"$a|$b\"; exec 3<&0; cat <&3",
+    "bash -c 'echo $((PPID == '$$'))'; (echo $BASHPID) | wc -l; wait; times | wc -l; type -t cd",
 ];
 
 #[test]
@@ -46,10 +51,77 @@ fn a_held_bash_cannot_be_told_from_a_fresh_one() {
                 .expect("a fresh one");
             std::thread::sleep(PAUSE);
             let held = shell.run(&Action::bash(script).stdin(stdin)).expect("a held one");
-            let told = |o: &sbx::Observation| (o.outcome, o.exit_code, o.stdout.text(), o.stderr.text());
             assert_eq!(told(&held), told(&fresh), "{script}");
         }
     }
+}
+
+/// What can be told of an action.
+fn told(seen: &sbx::Observation) -> (sbx::Outcome, i32, String, String, u32) {
+    (seen.outcome, seen.exit_code, seen.stdout.text(), seen.stderr.text(), seen.killed)
+}
+
+#[test]
+fn a_bash_that_has_begun_takes_only_what_it_has_begun_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(dir.path().join("sub")).expect("a directory");
+    let policy = Policy::preset("whitelist").expect("a preset");
+    let mut shell = Sandbox::open(&policy, dir.path()).expect("a sandbox");
+    let script = "pwd; env | sort; echo \"$X $0 $- $SHLVL $OLDPWD $BASH_EXECUTION_STRING\"; set -o posix; shopt -op posix";
+    let plain = || Action::bash(script);
+    let socket = || std::os::unix::net::UnixStream::pair().expect("a pair").0;
+    let actions: [&dyn Fn() -> Action; 12] = [
+        &plain,
+        &plain,
+        &|| plain().env("X", "1"),
+        &|| plain().env("X", "2").env("LC_ALL", "C"),
+        &|| plain().env("POSIXLY_CORRECT", "1"),
+        &|| plain().env("POSIXLY_CORRECT", "1"),
+        &|| plain().env("BASH_COMPAT", "4.2").env("OLDPWD", "/tmp"),
+        &|| plain().cwd("sub"),
+        &|| plain().cwd("sub"),
+        &|| plain().stdin_from(socket().into()),
+        &|| plain().env("SSH_CLIENT", "1").env("SHLVL", "0"),
+        &|| plain().env("X", "x".repeat(60_000)),
+    ];
+    for (i, action) in actions.iter().enumerate() {
+        let fresh =
+            Sandbox::open(&policy, dir.path()).and_then(|mut s| s.run(&action())).expect("a fresh one");
+        // The first finds what the one before has left, the second what itself has.
+        for _ in 0..2 {
+            std::thread::sleep(PAUSE);
+            assert_eq!(told(&shell.run(&action()).expect("a held one")), told(&fresh), "action {i}");
+        }
+    }
+}
+
+#[test]
+fn the_time_that_a_bash_has_waited_is_not_the_scripts() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut shell =
+        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    for _ in 0..3 {
+        let seen = shell.run(&Action::bash("sleep 0.01; echo $SECONDS")).expect("runs");
+        assert!(["0\n", "1\n"].contains(&seen.stdout.text().as_str()), "{seen:?}");
+        std::thread::sleep(Duration::from_millis(2200));
+    }
+}
+
+#[test]
+fn scripts_of_every_length_run_whole() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut shell =
+        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    // Around a page, the longest argument, and what goes through a descriptor.
+    for length in [1, 4095, 4096, 4097, 120 << 10, (120 << 10) + 1, (128 << 10) - 1, 128 << 10, 1 << 20] {
+        std::thread::sleep(PAUSE);
+        let end = "\necho end";
+        let script = format!(":{}{end}", " ".repeat(length));
+        let seen = shell.run(&Action::bash(&script)).expect("runs");
+        assert_eq!(seen.stdout.text(), "end\n", "{length}: {seen:?}");
+    }
+    std::thread::sleep(PAUSE);
+    assert_eq!(shell.run(&Action::bash("echo a\0b")).expect("runs").stdout.text(), "ab\n");
 }
 
 #[test]

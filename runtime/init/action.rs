@@ -32,6 +32,8 @@ pub enum Heard {
     Message(isize),
     /// A script, which this process becomes. If it cannot, it says why in the pipe.
     Script { pid: i32, pipe: i32 },
+    /// Nothing yet: what came waits for a process that suits it.
+    Nothing,
 }
 
 /// What the start of a program needs.
@@ -63,6 +65,7 @@ pub fn serve(between: &mut impl Between) -> Start {
             }
             Heard::Message(_) => fds.fds().iter().for_each(|fd| close(*fd)),
             Heard::Script { pid, pipe } => server.follow(pid, pipe),
+            Heard::Nothing => {}
         }
     }
 }

@@ -18,6 +18,7 @@ mod ahead;
 mod mem;
 mod message;
 mod network;
+#[allow(dead_code, reason = "the bash that it becomes uses the rest")]
 mod start;
 mod steps;
 #[allow(dead_code, reason = "the bash that it becomes uses the rest")]

@@ -4,6 +4,7 @@
 use crate::message::word;
 use crate::sys::*;
 use crate::wire::*;
+use core::ffi::CStr;
 
 /// Lowest number to which descriptors are moved before they get their places.
 const ASIDE: u32 = 20;
@@ -55,6 +56,11 @@ impl Start {
         }
     }
 
+    /// Of these tables alone.
+    pub fn of(argv: *const *const u8, envp: *const *const u8) -> Start {
+        Start { argv, envp, ..Start::new(&[]) }
+    }
+
     /// Reads the payload: three counts, then NUL-terminated strings: cwd, programs, argv, envp.
     pub fn read(&mut self) -> Result<Mapped, i32> {
         let len = file_len(self.payload)?.max(1);
@@ -97,6 +103,57 @@ impl Start {
         }
         self.end = bytes.get(at..)?.as_ptr();
         Some(())
+    }
+
+    /// The directory, with its NUL.
+    pub fn directory(&self) -> &[u8] {
+        // SAFETY: `read` has found the string, which lies in the mapped payload.
+        unsafe { CStr::from_ptr(self.cwd.cast()).to_bytes_with_nul() }
+    }
+
+    /// The environment: each string with its NUL.
+    pub fn environment(&self) -> &[u8] {
+        // SAFETY: the table has at least its NULL; its strings follow one another up to `end` in the mapped payload.
+        unsafe {
+            let first = self.envp.read();
+            if first.is_null() {
+                return &[];
+            }
+            core::slice::from_raw_parts(first, self.end.offset_from_unsigned(first))
+        }
+    }
+
+    /// The third argument: the script of `bash -c`.
+    pub fn script(&self) -> Option<&'static CStr> {
+        // SAFETY: the table ends with NULL; its strings lie in the payload, which is not unmapped.
+        unsafe {
+            let mut argument = self.argv;
+            for _ in 0..2 {
+                if argument.read().is_null() {
+                    return None;
+                }
+                argument = argument.add(1);
+            }
+            let script = argument.read();
+            (!script.is_null()).then(|| CStr::from_ptr(script.cast()))
+        }
+    }
+
+    /// Whether the standard streams are such that a program which looks at them finds nothing special: no terminal, no
+    /// socket.
+    pub fn is_plain(&self) -> bool {
+        const TYPE: u32 = 0o170_000;
+        const SOCKET: u32 = 0o140_000;
+        const CHARACTERS: u32 = 0o020_000;
+        const NULL_DEVICE: u64 = 0x103;
+        self.stdio.iter().all(|fd| match file_kind(*fd) {
+            Ok((mode, device)) => match mode & TYPE {
+                SOCKET => false,
+                CHARACTERS => device == NULL_DEVICE,
+                _ => true,
+            },
+            Err(_) => false,
+        })
     }
 
     /// Puts descriptors and directory in place; errno, with [`NO_CWD`] when it is the directory's.

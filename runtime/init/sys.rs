@@ -190,9 +190,18 @@ pub fn unmap(p: *mut u8, len: usize) {
 
 /// Length of an open file in bytes.
 pub fn file_len(fd: i32) -> Result<usize, i32> {
+    stat(fd).map(|stat| stat[6] as usize)
+}
+
+/// Type and permissions of an open file, and the device that it is.
+pub fn file_kind(fd: i32) -> Result<(u32, u64), i32> {
+    stat(fd).map(|stat| (stat[3] as u32, stat[5]))
+}
+
+/// `struct stat` of an open file.
+fn stat(fd: i32) -> Result<[u64; 18], i32> {
     let mut stat = [0u64; 18];
-    check(syscall!(FSTAT, fd, stat.as_mut_ptr()))?;
-    Ok(stat[6] as usize)
+    check(syscall!(FSTAT, fd, stat.as_mut_ptr())).map(|_| stat)
 }
 
 /// A buffer for passed descriptors, laid out as `cmsg(3)` wants it.
@@ -234,6 +243,17 @@ struct MsgHdr {
 
 /// Receives one message; its length, or ≤ 0 at the end or on error.
 pub fn receive(fd: i32, buffer: &mut [u8], fds: &mut Cmsg) -> isize {
+    receive_with(fd, buffer, fds, 0)
+}
+
+/// As [`receive`], and the message stays where it is: the next to receive it gets descriptors of his own.
+pub fn look(fd: i32, buffer: &mut [u8], fds: &mut Cmsg) -> isize {
+    receive_with(fd, buffer, fds, MSG_PEEK)
+}
+
+const MSG_PEEK: u32 = 2;
+
+fn receive_with(fd: i32, buffer: &mut [u8], fds: &mut Cmsg, flags: u32) -> isize {
     const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
     *fds = Cmsg::new();
     let iov = IoVec { base: buffer.as_mut_ptr(), len: buffer.len() };
@@ -247,7 +267,7 @@ pub fn receive(fd: i32, buffer: &mut [u8], fds: &mut Cmsg) -> isize {
         flags: 0,
     };
     loop {
-        let n = syscall!(RECVMSG, fd, &raw mut h, MSG_CMSG_CLOEXEC);
+        let n = syscall!(RECVMSG, fd, &raw mut h, flags | MSG_CMSG_CLOEXEC);
         if n != -(EINTR as isize) {
             return n;
         }
@@ -305,7 +325,6 @@ pub fn read(fd: i32, buffer: &mut [u8]) -> isize {
 /// The start of the next message, which stays where it is; its length, or ≤ 0 at the end or on error.
 pub fn peek(fd: i32, buffer: &mut [u8]) -> isize {
     const RECVFROM: usize = 45;
-    const MSG_PEEK: u32 = 2;
     loop {
         match syscall!(RECVFROM, fd, buffer.as_mut_ptr(), buffer.len(), MSG_PEEK, 0, 0) {
             n if n == -(EINTR as isize) => {}

@@ -1,0 +1,108 @@
+//! The directory and the environment of the last script. The next one's are mostly the same.
+
+use crate::start::Start;
+use crate::sys::*;
+use core::ffi::CStr;
+
+/// Most bytes that are kept. A pipe holds more.
+const MOST: usize = 32 << 10;
+/// In place of the length of what follows: all is as it was.
+const THE_SAME: u32 = u32::MAX;
+/// Variables with which bash does more than read them before its script; those that run a program are never passed on.
+const UNUSUAL: [&[u8]; 3] = [b"BASH", b"POSIX", b"SSH"];
+
+/// The directory, and then the environment, each string with its NUL.
+#[derive(Clone)]
+pub struct Usual {
+    bytes: *mut u8,
+    len: usize,
+}
+
+impl Usual {
+    /// Nothing yet.
+    pub fn new() -> Usual {
+        Usual { bytes: map(-1, MOST).unwrap_or(core::ptr::null_mut()), len: 0 }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: `len` of the mapped bytes were filled.
+        unsafe { core::slice::from_raw_parts(self.bytes, self.len) }
+    }
+
+    /// Tells process 1 that this process is a script, and what it may expect of the next.
+    pub fn tell(&self, start: &Start, pipe: i32) -> Result<(), i32> {
+        if self.is(start) {
+            return write_all(pipe, &THE_SAME.to_ne_bytes());
+        }
+        let (directory, environment) = (start.directory(), start.environment());
+        let len = directory.len() + environment.len();
+        let len = if len > MOST || self.bytes.is_null() { 0 } else { len };
+        write_all(pipe, &(len as u32).to_ne_bytes())?;
+        if len == 0 {
+            return Ok(());
+        }
+        write_all(pipe, directory)?;
+        write_all(pipe, environment)
+    }
+
+    /// As [`Usual::tell`], of a script that could not be read.
+    pub fn tell_nothing(pipe: i32) {
+        let _ = write_all(pipe, &0u32.to_ne_bytes());
+    }
+
+    /// Hears from a process whether it is a script; false when it has ended without becoming one.
+    pub fn hear(&mut self, pipe: i32) -> bool {
+        let mut len = [0u8; 4];
+        if !fill(pipe, &mut len) {
+            return false;
+        }
+        let len = u32::from_ne_bytes(len);
+        if len == THE_SAME {
+            return true;
+        }
+        self.len = 0;
+        let len = (len as usize).min(MOST);
+        if len > 0 && !self.bytes.is_null() {
+            // SAFETY: mapped with `MOST` bytes, and nobody else's.
+            let room = unsafe { core::slice::from_raw_parts_mut(self.bytes, len) };
+            self.len = if fill(pipe, room) { len } else { 0 };
+        }
+        true
+    }
+
+    /// Whether a script has this directory and this environment.
+    pub fn is(&self, start: &Start) -> bool {
+        let directory = start.directory();
+        self.bytes().strip_prefix(directory).is_some_and(|rest| rest == start.environment())
+    }
+
+    /// The directory, and a table of the environment, where bash can be begun with them.
+    pub fn table(&self) -> Option<(&CStr, *const *const u8)> {
+        let directory = CStr::from_bytes_until_nul(self.bytes()).ok()?;
+        let environment = self.bytes().get(directory.count_bytes() + 1..)?;
+        let strings = || environment.split_inclusive(|b| *b == 0);
+        if strings().any(|s| UNUSUAL.iter().any(|name| s.starts_with(name))) {
+            return None;
+        }
+        let table = map(-1, (strings().count() + 1) * size_of::<*const u8>()).ok()?.cast::<*const u8>();
+        for (i, string) in strings().enumerate() {
+            // SAFETY: there is room for every string; the NULL after them is fresh memory.
+            unsafe { table.add(i).write(string.as_ptr()) };
+        }
+        Some((directory, table))
+    }
+}
+
+/// Reads as much as fits; false at the end before that.
+fn fill(pipe: i32, mut room: &mut [u8]) -> bool {
+    while !room.is_empty() {
+        match read(pipe, room) {
+            n if n > 0 => room = room.get_mut(n as usize..).unwrap_or(&mut []),
+            _ => return false,
+        }
+    }
+    true
+}
