@@ -9,7 +9,7 @@
 use crate::layout::Layout;
 use crate::message::word;
 use crate::start::Start;
-use crate::sys::*;
+use crate::sys::{self, *};
 use crate::usual::Usual;
 use crate::wire::*;
 use core::ffi::{CStr, c_char, c_void};
@@ -192,17 +192,19 @@ impl Begun {
 
     /// Becomes the next script, if that suits. Otherwise this process ends, and process 1 goes on without it.
     fn wait(&mut self, pipe: i32) {
-        let (mut buffer, mut fds) = ([0u8; 64], Cmsg::new());
-        if look(FD_CONTROL, &mut buffer, &mut fds) < 8 || !is_script(&buffer) {
+        let (mut buffer, mut fds) = ([0u8; RUN_LEN], Cmsg::new());
+        let len = look(FD_CONTROL, &mut buffer, &mut fds);
+        if !is_script(&buffer) {
             exit(0);
         }
-        let mut start = Start::new(fds.fds());
-        if start.read().is_err() || !self.usual.is(&start) || !start.is_plain() {
+        let mut start = Start::new(word(&buffer, 4), fds.fds());
+        let read = start.read(buffer.get(..len as usize).unwrap_or(&[]));
+        if read.is_err() || !self.usual.is(&start) || !start.is_plain() {
             exit(0);
         }
         let Some(script) = start.script().filter(|s| s.count_bytes() < ROOM) else { exit(0) };
         // Taken: the descriptors came already.
-        read(FD_CONTROL, &mut buffer);
+        sys::read(FD_CONTROL, &mut buffer);
         take(&mut start, &self.usual, self.layout.as_ref(), pipe);
         self.put(script);
         self.bash.note(script);

@@ -28,6 +28,7 @@ use action::{Between, Heard};
 use begun::{Inner, is_script};
 use core::ffi::CStr;
 use layout::Layout;
+use message::word;
 use start::Start;
 use sys::*;
 use usual::Usual;
@@ -165,15 +166,13 @@ impl Bash {
         {
             return start;
         }
-        let (mut buffer, mut fds) = ([0u8; 64], Cmsg::new());
-        if peek(FD_CONTROL, &mut buffer) < 8
-            || !is_script(&buffer)
-            || receive(FD_CONTROL, &mut buffer, &mut fds) < 8
-        {
+        let (mut buffer, mut fds) = ([0u8; RUN_LEN], Cmsg::new());
+        if peek(FD_CONTROL, &mut buffer) < 4 || !is_script(&buffer) {
             exit(0);
         }
-        let mut start = Start::new(fds.fds());
-        if let Err(errno) = start.read() {
+        let len = receive(FD_CONTROL, &mut buffer, &mut fds);
+        let mut start = Start::new(word(&buffer, 4), fds.fds());
+        if let Err(errno) = start.read(buffer.get(..len as usize).unwrap_or(&[])) {
             Usual::tell_nothing(pipe);
             begun::fail(pipe, errno as u32);
         }

@@ -6,7 +6,7 @@ use crate::start::Start;
 use crate::sys::*;
 use crate::wire::*;
 
-/// Bytes of stack for a child until exec.
+/// Bytes of stack for a child until exec, above the message that asks for it.
 const STACK: usize = 16 << 10;
 
 /// An action's child as the parent sees it: what to start, and why that failed.
@@ -40,7 +40,8 @@ pub enum Heard {
 struct Server {
     /// A signalfd that tells of children.
     signals: i32,
-    /// The stack that children use until exec; mapped, so that it takes no memory before.
+    /// The stack that children use until exec, from its upper end; messages are received at its lower end. It is mapped, so
+    /// that it takes no memory before.
     stack: *mut u8,
 }
 
@@ -54,13 +55,14 @@ pub fn serve(between: &mut impl Between) -> Start {
         if may_work_ahead && let Some(start) = between.rest() {
             return start;
         }
-        let mut buffer = [0u8; 64];
+        // SAFETY: the lower end of what is mapped for children, none of which is there; no other reference to it lives.
+        let buffer = unsafe { core::slice::from_raw_parts_mut(server.stack, RUN_LEN) };
         let mut fds = Cmsg::new();
-        match between.listen(&mut buffer, &mut fds) {
+        match between.listen(buffer, &mut fds) {
             Heard::Message(..4) => exit(0),
-            Heard::Message(_) if word(&buffer, 0) == MSG_RUN => {
-                let flags = word(&buffer, 4);
-                server.run(flags, fds.fds());
+            Heard::Message(len) if word(buffer, 0) == MSG_RUN => {
+                let flags = word(buffer, 4);
+                server.run(buffer.get(..len as usize).unwrap_or(&[]), fds.fds());
                 may_work_ahead = flags & RUN_AHEAD != 0;
             }
             Heard::Message(_) => fds.fds().iter().for_each(|fd| close(*fd)),
@@ -90,11 +92,13 @@ impl Server {
     }
 
     /// Runs an action to its end.
-    fn run(&self, flags: u32, fds: &[i32]) {
+    fn run(&self, message: &[u8], fds: &[i32]) {
         // Who waits to become a script must not be seen by this action. Without one, nothing is there to kill.
         sweep();
-        let mut child = Child { start: Start::new(fds), terminal: flags & RUN_TERMINAL != 0, errno: 0 };
-        let started = self.spawn(&mut child);
+        let flags = word(message, 4);
+        let start = Start::new(flags, fds);
+        let mut child = Child { start, terminal: flags & RUN_TERMINAL != 0, errno: 0 };
+        let started = self.spawn(&mut child, message);
         // The child has its own copies; ours would keep the pipes open.
         fds.iter().for_each(|fd| close(*fd));
         match started {
@@ -106,8 +110,8 @@ impl Server {
         }
     }
 
-    fn spawn(&self, child: &mut Child) -> Result<i32, i32> {
-        let mapped = child.start.read()?;
+    fn spawn(&self, child: &mut Child, message: &[u8]) -> Result<i32, i32> {
+        let mapped = child.start.read(message)?;
         // SAFETY: one past the end of the mapping, whose length is a multiple of 16.
         let top = unsafe { self.stack.add(STACK) };
         // SAFETY: the stack is free; `become_action` never returns and touches only `child`, which outlives it.

@@ -21,6 +21,7 @@ pub struct Start {
     pub end: *const u8,
     cwd: *const u8,
     stdio: [i32; 3],
+    /// −1 when it is in the message.
     payload: i32,
     script: i32,
 }
@@ -40,8 +41,10 @@ impl Mapped {
 }
 
 impl Start {
-    pub fn new(fds: &[i32]) -> Start {
+    /// Of a MSG_RUN with these flags and descriptors.
+    pub fn new(flags: u32, fds: &[i32]) -> Start {
         let fd = |i: usize| fds.get(i).copied().unwrap_or(-1);
+        let (payload, script) = if flags & RUN_INLINE != 0 { (-1, fd(3)) } else { (fd(3), fd(4)) };
         let null = core::ptr::null();
         let stdio = [fd(0), fd(1), fd(2)];
         Start {
@@ -51,24 +54,28 @@ impl Start {
             end: null.cast(),
             cwd: null.cast(),
             stdio,
-            payload: fd(3),
-            script: fd(4),
+            payload,
+            script,
         }
     }
 
     /// Of these tables alone.
     pub fn of(argv: *const *const u8, envp: *const *const u8) -> Start {
-        Start { argv, envp, ..Start::new(&[]) }
+        Start { argv, envp, ..Start::new(0, &[]) }
     }
 
-    /// Reads the payload: three counts, then NUL-terminated strings: cwd, programs, argv, envp.
-    pub fn read(&mut self) -> Result<Mapped, i32> {
-        let len = file_len(self.payload)?.max(1);
+    /// Reads the payload, from the message or its file: three counts, then NUL-terminated strings: cwd, programs, argv, envp.
+    pub fn read(&mut self, message: &[u8]) -> Result<Mapped, i32> {
+        let inline = message.get(RUN_HEAD..).filter(|_| self.payload < 0);
+        let len = inline.map_or_else(|| file_len(self.payload), |bytes| Ok(bytes.len()))?.max(1);
         // Memory of the process's own, not the file's: only that shows in /proc as its arguments.
         let text = map(-1, len)?;
         // SAFETY: a fresh mapping of `len` bytes that is unmapped by `Mapped` only.
         let bytes = unsafe { core::slice::from_raw_parts_mut(text, len) };
-        read_at(self.payload, bytes)?;
+        match inline {
+            Some(inline) => bytes.iter_mut().zip(inline).for_each(|(to, from)| *to = *from),
+            None => read_at(self.payload, bytes)?,
+        }
         let bytes = &*bytes;
         let counts = [word(bytes, 0) as usize, word(bytes, 4) as usize, word(bytes, 8) as usize];
         let strings = counts.iter().try_fold(0usize, |sum, n| sum.checked_add(*n)).filter(|n| *n < len);

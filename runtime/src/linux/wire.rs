@@ -65,7 +65,8 @@ pub const OP_CHDIR: u32 = 23;
 pub const MSG_GO: u32 = 1;
 /// Library to process 1: its cgroups stand. Descriptors: the files that take it into them.
 pub const MSG_GROUP: u32 = 4;
-/// Library to process 1: run an action; u32 flags. Descriptors: stdin, stdout, stderr, payload, and perhaps a script.
+/// Library to process 1: run an action; u32 flags, and then the payload with RUN_INLINE. Descriptors: stdin, stdout, stderr,
+/// the payload's file without RUN_INLINE, and perhaps a script.
 pub const MSG_RUN: u32 = 2;
 /// The action is `bash -c SCRIPT`, which a fork of process 1 may become when that is a bash.
 pub const RUN_SCRIPT: u32 = 1;
@@ -73,6 +74,8 @@ pub const RUN_SCRIPT: u32 = 1;
 pub const RUN_AHEAD: u32 = 2;
 /// Stdout is a terminal, which becomes the action's controlling one.
 pub const RUN_TERMINAL: u32 = 4;
+/// The payload is in the message.
+pub const RUN_INLINE: u32 = 8;
 /// Library to process 1: u32 signal for every process of the action.
 pub const MSG_KILL: u32 = 3;
 /// Process 1 to library: u64 µs of processor time that its children took so far, u32 count of failed optional steps, then
@@ -84,6 +87,9 @@ pub const MSG_FAILED: u32 = 17;
 /// processor time of all its children so far, u64 peak resident KiB, u32 processes that were left over and killed.
 pub const MSG_DONE: u32 = 18;
 
+/// Most bytes of a MSG_RUN message, and the length of what comes before the payload.
+pub const RUN_LEN: usize = 4096;
+pub const RUN_HEAD: usize = 8;
 /// Length of a MSG_DONE message in bytes, its kind included.
 pub const DONE_LEN: usize = 32;
 /// Most failed optional steps that a MSG_READY names.

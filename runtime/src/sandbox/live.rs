@@ -2,7 +2,6 @@
 
 use super::recorded::Doubted;
 use super::{Sandbox, payload};
-use crate::linux::sys;
 use crate::linux::wire::RUN_TERMINAL;
 use crate::{Action, Error};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -42,13 +41,12 @@ impl Sandbox {
         let (payload, _) = payload::encode(action, &self.plan).map_err(system)?;
         self.doubted.take().map_or(Ok(()), Doubted::settle)?;
         self.allow_memory()?;
-        let payload = sys::sealed_file(&payload).map_err(system)?;
         let (crate::Stdin::Descriptor(stdin), Some(stdout), Some(stderr)) =
             (&action.stdin, &action.stdout, &action.stderr)
         else {
             return Err(Error::Session("expected descriptors for all three streams".into()));
         };
-        self.control.start(RUN_TERMINAL, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), payload.as_fd()])
+        self.control.start(RUN_TERMINAL, [stdin, stdout, stderr].map(AsFd::as_fd), &payload, None)
     }
 
     /// Readable when the action that was begun has ended.

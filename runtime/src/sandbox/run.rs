@@ -5,7 +5,6 @@ use super::payload;
 use super::recorded::{self, Doubted};
 use super::wire_talk::Done;
 use crate::action::Stdin;
-use crate::linux::sys;
 use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_SCRIPT};
 use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -131,12 +130,10 @@ impl Streams {
         } else {
             output(&action.stderr, &mut reads[1])?
         };
-        let payload = sys::sealed_file(payload).map_err(system)?;
-        let mut fds = vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), payload.as_fd()];
-        fds.extend(script.as_ref().map(AsFd::as_fd));
-        let script = if action.script().is_some() { RUN_SCRIPT } else { 0 };
+        let streams = [&stdin, &stdout, &stderr].map(AsFd::as_fd);
+        let kind = if action.script().is_some() { RUN_SCRIPT } else { 0 };
         let ahead = if sandbox.plan.works_ahead { RUN_AHEAD } else { 0 };
-        sandbox.control.start(script | ahead, &fds)?;
+        sandbox.control.start(kind | ahead, streams, payload, script.as_ref().map(AsFd::as_fd))?;
         let limit = sandbox.policy.limits.output.0;
         Ok(Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] })
     }

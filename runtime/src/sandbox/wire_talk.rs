@@ -1,6 +1,7 @@
 //! The library's end of the control socket.
 
 use crate::Error;
+use crate::linux::sys;
 use crate::linux::wire::*;
 use crate::plan::{Plan, Step};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -62,8 +63,24 @@ impl Control {
         self.send(&[MSG_GROUP], &fds)
     }
 
-    pub(super) fn start(&self, flags: u32, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
-        self.send(&[MSG_RUN, flags], fds)
+    /// Starts an action: its standard streams, its payload, and a script that is too long for that.
+    pub(super) fn start(
+        &self,
+        flags: u32,
+        streams: [BorrowedFd<'_>; 3],
+        payload: &[u8],
+        script: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Error> {
+        if RUN_HEAD + payload.len() <= RUN_LEN {
+            let mut bytes = Vec::with_capacity(RUN_HEAD + payload.len());
+            bytes.extend([MSG_RUN, flags | RUN_INLINE].iter().flat_map(|w| w.to_ne_bytes()));
+            bytes.extend(payload);
+            let fds: Vec<_> = streams.into_iter().chain(script).collect();
+            return self.send_bytes(&bytes, &fds);
+        }
+        let payload = sys::sealed_file(payload).map_err(|e| Error::system("the action's arguments", e))?;
+        let fds: Vec<_> = streams.into_iter().chain([payload.as_fd()]).chain(script).collect();
+        self.send(&[MSG_RUN, flags], &fds)
     }
 
     pub(super) fn signal(&self, number: u32) -> Result<(), Error> {
@@ -72,12 +89,16 @@ impl Control {
 
     fn send(&self, words: &[u32], fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
         let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
+        self.send_bytes(&bytes, fds)
+    }
+
+    fn send_bytes(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() {
             ancillary.push(SendAncillaryMessage::ScmRights(fds));
         }
-        sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)
+        sendmsg(&self.0, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
             .map(drop)
             .map_err(|e| Error::Gone(format!("process 1 does not listen any more ({e})")))
     }
