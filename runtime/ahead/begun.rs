@@ -8,7 +8,7 @@
 
 use crate::layout::Layout;
 use crate::message::word;
-use crate::start::Start;
+use crate::start::{self, Start};
 use crate::sys::{self, *};
 use crate::usual::Usual;
 use crate::wire::*;
@@ -163,6 +163,7 @@ pub fn on_trial(bash: Inner) -> Option<*const u8> {
 pub fn begin(bash: Inner, usual: &Usual, layout: Option<&Layout>, pipe: i32) -> Option<Start> {
     let (directory, environment) = usual.table()?;
     check(syscall!(CHDIR, directory.as_ptr())).ok()?;
+    start::take_null().ok()?;
     let strings = map(-1, 4 * size_of::<*const u8>()).ok()?.cast::<*const u8>();
     let script = expect(bash, Then::Wait { pipe }, usual, layout)?;
     for (i, string) in [c"bash".as_ptr().cast(), c"-c".as_ptr().cast(), script].into_iter().enumerate() {
@@ -199,24 +200,32 @@ impl Begun {
         }
         let mut start = Start::new(word(&buffer, 4), fds.fds());
         let read = start.read(buffer.get(..len as usize).unwrap_or(&[]));
-        if read.is_err() || !self.usual.is(&start) || !start.is_plain() {
+        // Some of what bash looks at before its script are terminals and sockets among its standard streams.
+        let is_plain = word(&buffer, 4) & RUN_PIPES != 0;
+        if read.is_err() || !is_plain || !self.usual.is(&start) {
             exit(0);
         }
         let Some(script) = start.script().filter(|s| s.count_bytes() < ROOM) else { exit(0) };
         // Taken: the descriptors came already.
         sys::read(FD_CONTROL, &mut buffer);
-        take(&mut start, &self.usual, self.layout.as_ref(), pipe);
+        take(&start, &self.usual, self.layout.as_ref(), pipe, Start::place_descriptors);
         self.put(script);
         self.bash.note(script);
     }
 }
 
 /// Tells process 1 that this process is the script now, and puts what belongs to that in place.
-pub fn take(start: &mut Start, usual: &Usual, layout: Option<&Layout>, pipe: i32) {
+pub fn take(
+    start: &Start,
+    usual: &Usual,
+    layout: Option<&Layout>,
+    pipe: i32,
+    place: impl Fn(&Start) -> Result<(), u32>,
+) {
     if usual.tell(start, pipe).is_err() {
         exit(0);
     }
-    if let Err(errno) = start.place() {
+    if let Err(errno) = place(start) {
         fail(pipe, errno);
     }
     start.close_others();

@@ -176,7 +176,7 @@ impl Bash {
             Usual::tell_nothing(pipe);
             begun::fail(pipe, errno as u32);
         }
-        begun::take(&mut start, &self.usual, self.layout.as_ref(), pipe);
+        begun::take(&start, &self.usual, self.layout.as_ref(), pipe, Start::place);
         start
     }
 }

@@ -84,11 +84,13 @@ fn child_signals() -> i32 {
 impl Server {
     /// Waits for the end of a script that has begun by itself.
     fn follow(&self, pid: i32, pipe: i32) {
+        /// The status of a process that did not become its script.
+        const FAILED: u32 = 127 << 8;
         let status = wait(pid, self.signals);
         let mut errno = [0u8; 4];
-        let failed = read(pipe, &mut errno) == 4;
-        close(pipe);
+        let failed = status == FAILED && read(pipe, &mut errno) == 4;
         done(status, if failed { word(&errno, 0) } else { 0 }, sweep());
+        close(pipe);
     }
 
     /// Runs an action to its end.
@@ -175,7 +177,7 @@ fn fail(child: &mut Child, errno: u32) -> ! {
 /// Waits for the action's first process and returns its status. Meanwhile passes signals on.
 fn wait(pid: i32, signals: i32) -> u32 {
     let mut status = 0;
-    while !reap_one(pid, &mut status) {
+    loop {
         let mut fds = [
             (i64::from(FD_CONTROL) & 0xffff_ffff) | (1 << 32),
             (i64::from(signals) & 0xffff_ffff) | (1 << 32),
@@ -184,6 +186,9 @@ fn wait(pid: i32, signals: i32) -> u32 {
         if fds[1] >> 48 != 0 {
             let mut info = [0u8; 128 * 8];
             syscall!(READ, signals, info.as_mut_ptr(), info.len());
+            if reap_one(pid, &mut status) {
+                return status;
+            }
         }
         if fds[0] >> 48 != 0 {
             let mut buffer = [0u8; 64];
@@ -200,7 +205,6 @@ fn wait(pid: i32, signals: i32) -> u32 {
             }
         }
     }
-    status
 }
 
 /// Reaps whatever has ended; true when `pid` was among it.

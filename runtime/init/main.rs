@@ -63,6 +63,7 @@ extern "C" fn main() -> ! {
         }
     }
     give_back_stack();
+    sys::syscall!(sys::UMASK, 0o022);
     // Only a process that is an action comes back, and this program never is one.
     action::serve(&mut ahead::Plain::new());
     exit(92)

@@ -6,9 +6,6 @@ use crate::sys::*;
 use crate::wire::*;
 use core::ffi::CStr;
 
-/// Lowest number to which descriptors are moved before they get their places.
-const ASIDE: u32 = 20;
-
 /// Pointers into the mapped payload, and the descriptors that came with it.
 pub struct Start {
     /// Programs to try in turn, NULL-terminated.
@@ -20,6 +17,7 @@ pub struct Start {
     /// One past the last string: those of `argv` and `envp` follow one another.
     pub end: *const u8,
     cwd: *const u8,
+    /// All above 2, because those are always open here; −1 for the null device.
     stdio: [i32; 3],
     /// −1 when it is in the message.
     payload: i32,
@@ -43,10 +41,11 @@ impl Mapped {
 impl Start {
     /// Of a MSG_RUN with these flags and descriptors.
     pub fn new(flags: u32, fds: &[i32]) -> Start {
-        let fd = |i: usize| fds.get(i).copied().unwrap_or(-1);
-        let (payload, script) = if flags & RUN_INLINE != 0 { (-1, fd(3)) } else { (fd(3), fd(4)) };
+        let mut fds = fds.iter().copied();
+        let mut next = |is_there: bool| if is_there { fds.next() } else { None }.unwrap_or(-1);
+        let stdio = [next(flags & RUN_NO_STDIN == 0), next(true), next(true)];
+        let (payload, script) = (next(flags & RUN_INLINE == 0), next(true));
         let null = core::ptr::null();
-        let stdio = [fd(0), fd(1), fd(2)];
         Start {
             programs: null,
             argv: null,
@@ -146,40 +145,29 @@ impl Start {
         }
     }
 
-    /// Whether the standard streams are such that a program which looks at them finds nothing special: no terminal, no
-    /// socket.
-    pub fn is_plain(&self) -> bool {
-        const TYPE: u32 = 0o170_000;
-        const SOCKET: u32 = 0o140_000;
-        const CHARACTERS: u32 = 0o020_000;
-        const NULL_DEVICE: u64 = 0x103;
-        self.stdio.iter().all(|fd| match file_kind(*fd) {
-            Ok((mode, device)) => match mode & TYPE {
-                SOCKET => false,
-                CHARACTERS => device == NULL_DEVICE,
-                _ => true,
-            },
-            Err(_) => false,
-        })
+    /// Puts descriptors and directory in place; errno, with [`NO_CWD`] when it is the directory's.
+    pub fn place(&self) -> Result<(), u32> {
+        if self.stdio[0] < 0 {
+            take_null().map_err(|e| e as u32)?;
+        }
+        self.place_descriptors()?;
+        check(syscall!(CHDIR, self.cwd)).map(drop).map_err(|e| e as u32 | NO_CWD)
     }
 
-    /// Puts descriptors and directory in place; errno, with [`NO_CWD`] when it is the directory's.
-    pub fn place(&mut self) -> Result<(), u32> {
-        // Move the sources out of the way first: a source may itself be 0, 1 or 2.
-        for fd in self.stdio.iter_mut().chain(core::iter::once(&mut self.script)) {
-            if *fd >= 0 {
-                const F_DUPFD: u32 = 0;
-                *fd = check(syscall!(FCNTL, *fd, F_DUPFD, ASIDE)).map_err(|e| e as u32)? as i32;
-            }
+    /// Puts descriptors in place, but for a stdin that is nothing.
+    pub fn place_descriptors(&self) -> Result<(), u32> {
+        let duplicate = |from: i32, to: i32| match from {
+            ..0 => Ok(()),
+            // It is there already, but would be closed on exec.
+            from if from == to => check(syscall!(FCNTL, from, F_SETFD, 0)).map(drop),
+            from => check(syscall!(DUP2, from, to)).map(drop),
+        };
+        const F_SETFD: u32 = 2;
+        let places = self.stdio.into_iter().zip(0..).chain([(self.script, FD_SCRIPT)]);
+        for (from, to) in places {
+            duplicate(from, to).map_err(|e| e as u32)?;
         }
-        for (i, fd) in self.stdio.iter().enumerate() {
-            syscall!(DUP2, *fd, i);
-        }
-        if self.script >= 0 {
-            syscall!(DUP2, self.script, FD_SCRIPT);
-        }
-        syscall!(UMASK, 0o022);
-        check(syscall!(CHDIR, self.cwd)).map(drop).map_err(|e| e as u32 | NO_CWD)
+        Ok(())
     }
 
     /// Closes every descriptor that is not the action's.
@@ -191,4 +179,12 @@ impl Start {
             syscall!(CLOSE_RANGE, 3, u32::MAX, 0);
         }
     }
+}
+
+/// Makes stdin the null device.
+pub fn take_null() -> Result<(), i32> {
+    let null = open(c"/dev/null", 0, 0)?;
+    let done = check(syscall!(DUP2, null, 0)).map(drop);
+    close(null);
+    done
 }

@@ -51,6 +51,8 @@ pub struct Sandbox {
     timings: Timings,
     /// Kills for memory and refused forks until the last action.
     counts: (u64, u64),
+    /// Bytes in the writable areas after the last action.
+    used: u64,
     /// Every step of the plan was carried out, those that may fail too.
     is_whole: bool,
     doubted: Option<recorded::Doubted>,
@@ -303,6 +305,7 @@ impl Begun {
             cpu_before: ready.cpu,
             timings,
             counts: (0, 0),
+            used: 0,
             is_whole,
             doubted: None,
             _in_use: in_use,

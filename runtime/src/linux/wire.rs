@@ -65,8 +65,8 @@ pub const OP_CHDIR: u32 = 23;
 pub const MSG_GO: u32 = 1;
 /// Library to process 1: its cgroups stand. Descriptors: the files that take it into them.
 pub const MSG_GROUP: u32 = 4;
-/// Library to process 1: run an action; u32 flags, and then the payload with RUN_INLINE. Descriptors: stdin, stdout, stderr,
-/// the payload's file without RUN_INLINE, and perhaps a script.
+/// Library to process 1: run an action; u32 flags, and then the payload with RUN_INLINE. Descriptors: stdin without
+/// RUN_NO_STDIN, stdout, stderr, the payload's file without RUN_INLINE, and perhaps a script.
 pub const MSG_RUN: u32 = 2;
 /// The action is `bash -c SCRIPT`, which a fork of process 1 may become when that is a bash.
 pub const RUN_SCRIPT: u32 = 1;
@@ -76,6 +76,10 @@ pub const RUN_AHEAD: u32 = 2;
 pub const RUN_TERMINAL: u32 = 4;
 /// The payload is in the message.
 pub const RUN_INLINE: u32 = 8;
+/// Stdin is the null device, opened by the action itself.
+pub const RUN_NO_STDIN: u32 = 16;
+/// Stdout and stderr are pipes, and stdin is one or nothing.
+pub const RUN_PIPES: u32 = 32;
 /// Library to process 1: u32 signal for every process of the action.
 pub const MSG_KILL: u32 = 3;
 /// Process 1 to library: u64 µs of processor time that its children took so far, u32 count of failed optional steps, then

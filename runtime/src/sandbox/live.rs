@@ -5,6 +5,7 @@ use super::{Sandbox, payload};
 use crate::linux::wire::RUN_TERMINAL;
 use crate::{Action, Error};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{StatVfs, fstatvfs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Time in which the kernel must have killed everything; then the sandbox itself is killed.
@@ -35,6 +36,11 @@ impl Sandbox {
         })
     }
 
+    /// As [`Sandbox::allow_memory`], with what was in the areas when the last action had ended: nobody else writes there.
+    pub(super) fn allow_memory_as_left(&self) -> Result<(), Error> {
+        self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.allow(self.policy.limits.memory.0 + self.used))
+    }
+
     /// Starts an action whose descriptors are all the caller's, on a terminal, and does not wait for it.
     pub(crate) fn launch(&mut self, action: &Action) -> Result<(), Error> {
         let system = |e| Error::system("the action's arguments", e);
@@ -46,7 +52,8 @@ impl Sandbox {
         else {
             return Err(Error::Session("expected descriptors for all three streams".into()));
         };
-        self.control.start(RUN_TERMINAL, [stdin, stdout, stderr].map(AsFd::as_fd), &payload, None)
+        let streams = (Some(stdin.as_fd()), [stdout.as_fd(), stderr.as_fd()]);
+        self.control.start(RUN_TERMINAL, streams, &payload, None)
     }
 
     /// Readable when the action that was begun has ended.
@@ -81,20 +88,21 @@ impl Sandbox {
     pub(crate) fn fired(&mut self) -> Fired {
         let before = self.counts;
         self.counts = self.cgroup.as_ref().map_or((0, 0), |c| c.counts());
+        let areas: Vec<StatVfs> = self.areas.iter().filter_map(|dir| fstatvfs(dir).ok()).collect();
+        self.used = areas.iter().map(bytes).sum();
         Fired {
             memory: self.counts.0 > before.0,
             processes: self.counts.1 > before.1,
-            workspace: self.areas.iter().any(is_full),
+            workspace: areas.iter().any(|area| area.f_bavail == 0 || area.f_ffree == 0),
         }
     }
 }
 
 /// Bytes in a writable area.
 fn used(dir: &OwnedFd) -> u64 {
-    rustix::fs::fstatvfs(dir).map_or(0, |s| s.f_blocks.saturating_sub(s.f_bfree) * s.f_frsize)
+    fstatvfs(dir).map_or(0, |area| bytes(&area))
 }
 
-/// Whether the writable area has no room left.
-fn is_full(dir: &OwnedFd) -> bool {
-    rustix::fs::fstatvfs(dir).is_ok_and(|s| s.f_bavail == 0 || s.f_ffree == 0)
+fn bytes(area: &StatVfs) -> u64 {
+    area.f_blocks.saturating_sub(area.f_bfree) * area.f_frsize
 }

@@ -5,7 +5,7 @@ use super::payload;
 use super::recorded::{self, Doubted};
 use super::wire_talk::Done;
 use crate::action::Stdin;
-use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_SCRIPT};
+use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_PIPES, RUN_SCRIPT};
 use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -31,7 +31,7 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let (payload, script) =
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
     let started = Instant::now();
-    sandbox.allow_memory()?;
+    sandbox.allow_memory_as_left()?;
     let mut doubted = sandbox.doubted.take();
     if !recorded::leaves_no_trace(&sandbox.policy, action) {
         doubted.take().map_or(Ok(()), Doubted::settle)?;
@@ -105,13 +105,10 @@ impl Streams {
             Ok(read)
         };
         let stdin = match &action.stdin {
-            // Opened anew: one description for all sandboxes would let them lock it, and so speak to each other.
-            Stdin::Null => {
-                rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, rustix::fs::Mode::empty())
-                    .map_err(|e| Error::system("/dev/null", e))?
-            }
-            Stdin::Bytes(bytes) => feed(bytes.clone())?,
-            Stdin::Descriptor(fd) => fd.try_clone().map_err(system)?,
+            // Opened by the action: one description for all sandboxes would let them lock it, and so speak to each other.
+            Stdin::Null => None,
+            Stdin::Bytes(bytes) => Some(feed(bytes.clone())?),
+            Stdin::Descriptor(fd) => Some(fd.try_clone().map_err(system)?),
         };
         let script = script.map(&mut feed).transpose()?;
         let mut reads = [None, None];
@@ -130,10 +127,17 @@ impl Streams {
         } else {
             output(&action.stderr, &mut reads[1])?
         };
-        let streams = [&stdin, &stdout, &stderr].map(AsFd::as_fd);
-        let kind = if action.script().is_some() { RUN_SCRIPT } else { 0 };
-        let ahead = if sandbox.plan.works_ahead { RUN_AHEAD } else { 0 };
-        sandbox.control.start(kind | ahead, streams, payload, script.as_ref().map(AsFd::as_fd))?;
+        let streams = (stdin.as_ref().map(AsFd::as_fd), [stdout.as_fd(), stderr.as_fd()]);
+        let is_given = matches!(action.stdin, Stdin::Descriptor(_))
+            || action.stdout.is_some()
+            || (action.stderr.is_some() && !action.merged);
+        let flags = [
+            (action.script().is_some(), RUN_SCRIPT),
+            (sandbox.plan.works_ahead, RUN_AHEAD),
+            (!is_given, RUN_PIPES),
+        ];
+        let flags = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| flag).sum();
+        sandbox.control.start(flags, streams, payload, script.as_ref().map(AsFd::as_fd))?;
         let limit = sandbox.policy.limits.output.0;
         Ok(Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] })
     }

@@ -63,23 +63,26 @@ impl Control {
         self.send(&[MSG_GROUP], &fds)
     }
 
-    /// Starts an action: its standard streams, its payload, and a script that is too long for that.
+    /// Starts an action: its standard streams, its payload, and a script that is too long for that. Without a stdin that is
+    /// the null device.
     pub(super) fn start(
         &self,
         flags: u32,
-        streams: [BorrowedFd<'_>; 3],
+        (stdin, outputs): (Option<BorrowedFd<'_>>, [BorrowedFd<'_>; 2]),
         payload: &[u8],
         script: Option<BorrowedFd<'_>>,
     ) -> Result<(), Error> {
+        let flags = if stdin.is_none() { flags | RUN_NO_STDIN } else { flags };
+        let streams = stdin.into_iter().chain(outputs);
         if RUN_HEAD + payload.len() <= RUN_LEN {
             let mut bytes = Vec::with_capacity(RUN_HEAD + payload.len());
             bytes.extend([MSG_RUN, flags | RUN_INLINE].iter().flat_map(|w| w.to_ne_bytes()));
             bytes.extend(payload);
-            let fds: Vec<_> = streams.into_iter().chain(script).collect();
+            let fds: Vec<_> = streams.chain(script).collect();
             return self.send_bytes(&bytes, &fds);
         }
         let payload = sys::sealed_file(payload).map_err(|e| Error::system("the action's arguments", e))?;
-        let fds: Vec<_> = streams.into_iter().chain([payload.as_fd()]).chain(script).collect();
+        let fds: Vec<_> = streams.chain([payload.as_fd()]).chain(script).collect();
         self.send(&[MSG_RUN, flags], &fds)
     }
 
