@@ -25,7 +25,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use wire_talk::Control;
+use wire_talk::{Control, Ready};
 
 /// A live confinement. Dropping it kills every process in it; no mount, process or file remains.
 ///
@@ -212,9 +212,9 @@ impl Process1 {
     }
 }
 
-/// What process 1 is to do, and how to look whether the host is still the one that this was planned for.
+/// What process 1 is to do, and what that was planned for.
 struct Planned {
-    looked: Box<dyn FnOnce() -> Option<Looked>>,
+    looked: Looked,
     plan: Plan,
     steps: OwnedFd,
 }
@@ -256,32 +256,55 @@ impl Begun {
         }
         let plan = Plan::compile(policy, &self.host, &view, &self.workspace)?;
         let steps = sys::sealed_file(&plan.encode()).map_err(|e| Error::system("the plan's file", e))?;
-        Ok(Planned { looked: Box::new(|| Some(looked)), plan, steps })
+        Ok(Planned { looked, plan, steps })
     }
 
     /// Has the plan carried out. `None` when the host is no longer what it was planned for.
-    fn finish(self, policy: &Policy, process1: Process1, planned: Planned) -> Result<Option<Sandbox>, Error> {
-        let Begun { host, workspace, mut timings } = self;
+    fn finish(
+        mut self,
+        policy: &Policy,
+        process1: Process1,
+        planned: Planned,
+    ) -> Result<Option<Sandbox>, Error> {
+        let Planned { looked, plan, steps } = planned;
+        let process1 = self.carry_out(policy, process1, steps)?;
+        let Some(in_use) = looked.held() else {
+            return Ok(None);
+        };
+        self.host.cgroup.sweep();
+        self.timings.end("look whether programs have changed");
+        let ready = process1.control.ready(&plan.steps)?;
+        self.timings.end("carry the plan out");
+        self.sandbox(policy, process1, ready, plan, in_use).map(Some)
+    }
+
+    /// Has process 1 carry the plan out, in its cgroup, and does not wait for it.
+    fn carry_out(&mut self, policy: &Policy, process1: Process1, steps: OwnedFd) -> Result<Process1, Error> {
         let Process1 { control, init, cgroup } = process1;
-        let Planned { looked, mut plan, steps } = planned;
         control.go(steps.as_fd())?;
         drop(steps);
         // Process 1 mounts now. What it does not need for that is done meanwhile.
-        let cgroup = cgroup.map_or_else(|| Cgroup::make(&host.cgroup), |made| Ok(Some(made)))?;
+        let cgroup = cgroup.map_or_else(|| Cgroup::make(&self.host.cgroup), |made| Ok(Some(made)))?;
         // Should anything fail, these are dropped before the group, as in the sandbox.
         let (control, init) = (control, init);
         if let Some(cgroup) = &cgroup {
             cgroup.limit(&policy.limits)?;
             control.join(&if init.is_in_group() { Vec::new() } else { cgroup.doors()? })?;
         }
-        timings.end("make the cgroup");
-        let Some(in_use) = looked().and_then(Looked::held) else {
-            return Ok(None);
-        };
-        host.cgroup.sweep();
-        timings.end("look whether programs have changed");
-        let ready = control.ready(&plan)?;
-        timings.end("carry the plan out");
+        self.timings.end("make the cgroup");
+        Ok(Process1 { control, init, cgroup })
+    }
+
+    /// A sandbox, of what process 1 said when its walls stood.
+    fn sandbox(
+        self,
+        policy: &Policy,
+        process1: Process1,
+        ready: Ready,
+        mut plan: Plan,
+        in_use: Option<Use>,
+    ) -> Result<Sandbox, Error> {
+        let Process1 { control, init, cgroup } = process1;
         let is_whole = ready.skipped == 0;
         plan.missing.extend(ready.missing);
         let mut areas = ready.dirs;
@@ -293,24 +316,23 @@ impl Begun {
             }
             _ => None,
         };
-        let (lower, policy) = (workspace.lower, policy.clone());
-        Ok(Some(Sandbox {
+        Ok(Sandbox {
             control,
             init,
             cgroup,
             areas,
-            lower,
+            lower: self.workspace.lower,
             plan,
-            policy,
+            policy: policy.clone(),
             cpu_before: ready.cpu,
-            timings,
+            timings: self.timings,
             counts: (0, 0),
             used: 0,
             is_whole,
             doubted: None,
             _in_use: in_use,
             _proxy: proxy,
-        }))
+        })
     }
 }
 

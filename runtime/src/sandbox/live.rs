@@ -45,7 +45,7 @@ impl Sandbox {
     pub(crate) fn launch(&mut self, action: &Action) -> Result<(), Error> {
         let system = |e| Error::system("the action's arguments", e);
         let (payload, _) = payload::encode(action, &self.plan).map_err(system)?;
-        self.doubted.take().map_or(Ok(()), Doubted::settle)?;
+        self.doubted.take().map_or(Ok(()), |doubted: Doubted| doubted.settle(self))?;
         self.allow_memory()?;
         let (crate::Stdin::Descriptor(stdin), Some(stdout), Some(stderr)) =
             (&action.stdin, &action.stdout, &action.stderr)

@@ -5,7 +5,8 @@
 //! workspace. It lies in the user's own cache. What it takes from the view is doubted as always, though later: see
 //! [`Doubted`]. Whatever goes wrong, the sandbox is opened as if there were no record, and that says why.
 
-use super::{Begun, Looked, Planned, Process1, Sandbox};
+use super::wire_talk::Ready;
+use super::{Begun, Process1, Sandbox};
 use crate::action::Stdin;
 use crate::cache::{self, Use};
 use crate::linux::sys;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -114,16 +116,12 @@ impl Recorded {
         timings.end("start process 1 in its namespaces");
         // It appears under its own path.
         let begun = Begun { host, workspace: Workspace::new(&plan.workspace), timings };
-        let looked = move || -> Option<Looked> {
-            let in_use: Use = cache::in_use(tree.parent()?, tree.file_name()?.to_str()?)?;
-            Some(Looked { doubt: None, kept: None, in_use: Some(in_use) })
-        };
-        let opened = begun.finish(&policy, process1, Planned { looked: Box::new(looked), plan, steps });
-        let Ok(Some(mut sandbox)) = opened else {
-            let _ = fs::remove_file(&self.file);
+        let doubted = Doubted { record: self.file.clone(), view };
+        let Some(mut sandbox) = begin(begun, &policy, process1, plan, steps, &tree) else {
+            doubted.forget();
             return None;
         };
-        sandbox.doubted = Some(Doubted { record: self.file.clone(), view });
+        sandbox.doubted = Some(doubted);
         Some(sandbox)
     }
 
@@ -159,6 +157,21 @@ impl Recorded {
     }
 }
 
+/// A sandbox whose walls are being built.
+fn begin(
+    mut begun: Begun,
+    policy: &Policy,
+    process1: Process1,
+    plan: Plan,
+    steps: OwnedFd,
+    tree: &Path,
+) -> Option<Sandbox> {
+    let process1 = begun.carry_out(policy, process1, steps).ok()?;
+    let in_use: Use = cache::in_use(tree.parent()?, tree.file_name()?.to_str()?)?;
+    begun.host.cgroup.sweep();
+    begun.sandbox(policy, process1, Ready::none(), plan, Some(in_use)).ok()
+}
+
 /// Length of a sum.
 const SUM: usize = 16;
 
@@ -169,8 +182,9 @@ fn sum(rest: &[u8]) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// A sandbox whose view was not compared with the host yet. That takes as long as a bash takes to load, and is done
-/// meanwhile where the beginning of an action leaves no trace.
+/// A sandbox whose walls are being built, and whose view was not compared with the host yet. Where the beginning of an
+/// action leaves no trace it is asked for at once, and begins when the walls stand; the comparison takes as long as its bash
+/// takes to load, and is done meanwhile.
 #[derive(Debug)]
 pub(super) struct Doubted {
     /// The record that it was opened from.
@@ -179,16 +193,26 @@ pub(super) struct Doubted {
 }
 
 impl Doubted {
-    /// Compares.
+    /// Waits for the walls, and compares.
     ///
     /// # Errors
-    /// The host has changed. The record is gone then.
-    pub(super) fn settle(self) -> Result<(), Error> {
-        if Doubt::again(self.view).is_some_and(|doubt| doubt.is_unfounded()) {
-            return Ok(());
+    /// The host has changed, or does not let the walls be built any more. The record is gone then.
+    pub(super) fn settle(self, sandbox: &mut Sandbox) -> Result<(), Error> {
+        // Without its steps: whatever fails is a reason to plan anew.
+        if let Ok(ready) = sandbox.control.ready(&[]) {
+            sandbox.areas = ready.dirs;
+            sandbox.cpu_before = ready.cpu;
+            sandbox.timings.end("carry the plan out");
+            if Doubt::again(self.view.clone()).is_some_and(|doubt| doubt.is_unfounded()) {
+                return Ok(());
+            }
         }
-        let _ = fs::remove_file(&self.record);
+        self.forget();
         Err(Error::Changed)
+    }
+
+    fn forget(self) {
+        let _ = fs::remove_file(&self.record);
     }
 }
 

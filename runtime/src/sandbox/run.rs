@@ -32,12 +32,12 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
     let started = Instant::now();
     sandbox.allow_memory_as_left()?;
-    let mut doubted = sandbox.doubted.take();
+    let mut doubted: Option<Doubted> = sandbox.doubted.take();
     if !recorded::leaves_no_trace(&sandbox.policy, action) {
-        doubted.take().map_or(Ok(()), Doubted::settle)?;
+        doubted.take().map_or(Ok(()), |doubted| doubted.settle(sandbox))?;
     }
     let mut streams = Streams::open(sandbox, action, &payload, script)?;
-    doubted.map_or(Ok(()), Doubted::settle)?;
+    doubted.map_or(Ok(()), |doubted| doubted.settle(sandbox))?;
     let end = streams.serve(sandbox, action, started, seen)?;
     let wall = started.elapsed();
     Ok(observe(sandbox, action, streams, &end, wall))

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::linux::sys;
 use crate::linux::wire::*;
-use crate::plan::{Plan, Step};
+use crate::plan::Step;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -30,6 +30,13 @@ pub(super) struct Ready {
     pub dirs: Vec<OwnedFd>,
     /// Processor time of its children so far.
     pub cpu: Duration,
+}
+
+impl Ready {
+    /// Nothing was said yet.
+    pub(super) fn none() -> Ready {
+        Ready { missing: Vec::new(), skipped: 0, dirs: Vec::new(), cpu: Duration::ZERO }
+    }
 }
 
 /// How an action's first process ended.
@@ -107,7 +114,7 @@ impl Control {
     }
 
     /// Waits until the walls stand.
-    pub(super) fn ready(&self, plan: &Plan) -> Result<Ready, Error> {
+    pub(super) fn ready(&self, planned: &[Step]) -> Result<Ready, Error> {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
         loop {
             match poll(&mut fds, Some(&SETUP_TIME)) {
@@ -122,7 +129,7 @@ impl Control {
             Some(&MSG_READY) => {
                 let indexes = message.get(READY_LEN / 4..).unwrap_or(&[]);
                 let cpu = Duration::from_micros(long(&message, 1));
-                let step = |i: &u32| plan.steps.get(*i as usize);
+                let step = |i: &u32| planned.get(*i as usize);
                 let steps: Option<Vec<&Step>> = indexes.iter().map(step).collect();
                 // What cannot be named cannot be reported, and a wall may be missing.
                 let steps =
@@ -142,14 +149,14 @@ impl Control {
             Some(&MSG_FAILED) => {
                 let step = message.get(1).map_or(0, |i| *i as usize);
                 let errno = message.get(2).map_or(0, |e| *e as i32);
-                let what = plan.steps.get(step).map_or_else(
+                let what = planned.get(step).map_or_else(
                     || match step as u32 {
                         NO_NETWORK => "find an empty network in the plan".into(),
                         _ => "read the plan".into(),
                     },
                     ToString::to_string,
                 );
-                let hint = match plan.steps.get(step) {
+                let hint = match planned.get(step) {
                     Some(Step::Base { .. }) => {
                         "; this host may forbid mounts in user namespaces: see `sbx doctor`"
                     }

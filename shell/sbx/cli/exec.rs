@@ -123,7 +123,6 @@ fn exec(args: &Args, begin: Begin) -> anyhow::Result<u8> {
         action = action.env(key, value);
     }
     action = stdin::pass(action)?;
-    let mut after = Timings::start();
     let collect = args.json || args.policy.output.is_some();
     let act = |shell: &mut Shell| {
         if collect { shell.act(&action) } else { shell.act_with(&action, &mut hand_on) }
@@ -135,19 +134,20 @@ fn exec(args: &Args, begin: Begin) -> anyhow::Result<u8> {
         seen = act(&mut shell);
     }
     let seen = seen?;
-    after.end("run the action");
+    // The walls may have been built after the action was asked for.
+    let mut timings = shell.timings().clone();
+    timings.end("run the action");
     let done = settle(|| shell.changes(), &fate, &args.workspace)?;
-    after.end("settle the changes");
+    timings.end("settle the changes");
     if args.json {
         say!("{}", object::render(shell.policy(), &seen, &done)?);
     } else {
         report(&seen, &done, collect);
     }
     if args.timings {
-        let opened = shell.timings().clone();
         drop(shell);
-        after.end("take the sandbox down");
-        tell(&[opened, after]);
+        timings.end("take the sandbox down");
+        tell(&timings);
     } else {
         shell.leave();
     }
@@ -177,8 +177,8 @@ fn open(args: &Args, begin: Begin) -> anyhow::Result<Shell> {
 }
 
 /// A line a phase, in microseconds.
-fn tell(all: &[Timings]) {
-    for (phase, time) in all.iter().flat_map(Timings::phases) {
+fn tell(timings: &Timings) {
+    for (phase, time) in timings.phases() {
         eprintln!("sbx: {:>8} µs  {phase}", time.as_micros());
     }
 }
