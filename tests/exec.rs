@@ -210,6 +210,39 @@ fn a_policy_file_with_a_mistake_names_file_line_and_key() {
 }
 
 #[test]
+fn a_path_of_the_policy_that_goes_and_comes_is_noticed_by_a_sandbox_that_is_opened_from_a_record() {
+    let world = World::new();
+    // Not below /tmp, which is the sandbox's own.
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (data, away) = (dir.path().join("data"), dir.path().join("away"));
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("file"), "one\n").unwrap();
+    let policy = world.dir.path().join("own.toml");
+    let text_of = format!("extends = \"whitelist\"\nloosens = [\"files.read\"]\n[files]\nread = [{data:?}]\n");
+    std::fs::write(&policy, text_of).unwrap();
+    let cache = world.dir.path().join("cache");
+    let run = || {
+        let mut sbx = world.sbx();
+        sbx.args(["exec", "--policy", policy.to_str().unwrap(), "-c"]);
+        sbx.arg(format!("cat {} || echo none", data.join("file").display())).env("XDG_CACHE_HOME", &cache);
+        let output = sbx.stdin(Stdio::null()).output().unwrap();
+        text(&output.stdout)
+    };
+    for _ in 0..2 {
+        assert_eq!([run(), run()], ["one\n", "one\n"]);
+        std::fs::rename(&data, &away).unwrap();
+        assert_eq!([run(), run()], ["none\n", "none\n"]);
+        std::fs::rename(&away, &data).unwrap();
+    }
+    // Something else under the same name.
+    std::fs::rename(&data, &away).unwrap();
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("file"), "two\n").unwrap();
+    assert_eq!([run(), run()], ["two\n", "two\n"]);
+}
+
+#[test]
 fn a_program_that_changes_is_noticed_by_a_sandbox_that_is_opened_from_a_record() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();

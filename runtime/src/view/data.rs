@@ -105,6 +105,12 @@ pub(super) fn needed_by(name: &str) -> &'static [&'static str] {
     TABLE.iter().find(|(n, _)| *n == name).map_or(&[], |(_, paths)| paths)
 }
 
+/// All that programs of these names may need, on this host or not.
+pub(super) fn of_all<'a>(names: impl Iterator<Item = &'a String>) -> impl Iterator<Item = &'static str> {
+    let needed = names.flat_map(|name| parts_of(name).iter().chain(needed_by(name)));
+    needed.chain(&ALWAYS).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@
 //! A tree is made of copies. It is used as long as every file it was made from is what it was (device, inode, size and
 //! times), and is replaced as a whole. Without a cache that is the user's alone, files are bound one by one.
 
-use super::{PATH, SHELLS, View};
+use super::{PATH, SHELLS, View, data};
 use crate::Policy;
 use crate::cache::{self, Use};
 use crate::linux::wire::{BASH_FAILS, BASH_ON_TRIAL};
@@ -27,7 +27,7 @@ static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Its name beside the bash.
 const AHEAD_NAME: &str = "ahead.so";
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 12;
+const VERSION: u32 = 13;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -268,13 +268,16 @@ fn write(path: &Path, record: &Record, stamps: &[Stamp]) -> io::Result<()> {
     Ok(())
 }
 
-/// Everything whose change means that the view must be looked up again: the files, and the directories in which a
-/// program or a choice between programs may appear.
+/// Everything whose change means that the view must be looked up again: the files, the directories in which a program or a
+/// choice between programs may appear, and what the policy names or its programs need, there or not.
 fn stamps(view: &View, policy: &Policy) -> Vec<Stamp> {
     let files = view.binds().map(|(_, from, _)| from);
     let choices = ["/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf.d"].map(Path::new);
-    let paths: BTreeSet<&Path> =
-        files.chain(policy.path.iter().map(PathBuf::as_path)).chain(choices).collect();
+    let named = policy.path.iter().chain(&policy.read).chain(&policy.run).map(PathBuf::as_path);
+    let absent: Vec<PathBuf> =
+        data::of_all(policy.commands.iter()).map(PathBuf::from).filter(|path| !path.exists()).collect();
+    let absent = absent.iter().map(PathBuf::as_path);
+    let paths: BTreeSet<&Path> = files.chain(named).chain(absent).chain(choices).collect();
     let mut eye = Eye::default();
     paths.into_iter().map(|path| Stamp::of(path, &mut eye)).collect()
 }
