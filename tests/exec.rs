@@ -219,7 +219,8 @@ fn a_path_of_the_policy_that_goes_and_comes_is_noticed_by_a_sandbox_that_is_open
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("file"), "one\n").unwrap();
     let policy = world.dir.path().join("own.toml");
-    let text_of = format!("extends = \"whitelist\"\nloosens = [\"files.read\"]\n[files]\nread = [{data:?}]\n");
+    let text_of =
+        format!("extends = \"whitelist\"\nloosens = [\"files.read\"]\n[files]\nread = [{data:?}]\n");
     std::fs::write(&policy, text_of).unwrap();
     let cache = world.dir.path().join("cache");
     let run = || {
