@@ -36,8 +36,10 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     if !recorded::leaves_no_trace(&sandbox.policy, action) {
         doubted.take().map_or(Ok(()), |doubted| doubted.settle(sandbox))?;
     }
-    let mut streams = Streams::open(sandbox, action, &payload, script)?;
+    let streams = Streams::open(sandbox, action, &payload, script);
+    // Where the walls could not be built nobody listens any more: that comes first.
     doubted.map_or(Ok(()), |doubted| doubted.settle(sandbox))?;
+    let mut streams = streams?;
     let end = streams.serve(sandbox, action, started, seen)?;
     let wall = started.elapsed();
     Ok(observe(sandbox, action, streams, &end, wall))
