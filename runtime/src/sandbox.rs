@@ -267,10 +267,12 @@ impl Begun {
         planned: Planned,
     ) -> Result<Option<Sandbox>, Error> {
         let Planned { looked, plan, steps } = planned;
-        let process1 = self.carry_out(policy, process1, steps)?;
+        let process1 = self.carry_out(policy, process1, steps);
+        // A host that has changed may be why the plan cannot be carried out: that comes first.
         let Some(in_use) = looked.held() else {
             return Ok(None);
         };
+        let process1 = process1?;
         self.host.cgroup.sweep();
         self.timings.end("look whether programs have changed");
         let ready = process1.control.ready(&plan.steps)?;
