@@ -56,6 +56,10 @@ fn a_held_bash_cannot_be_told_from_a_fresh_one() {
     }
 }
 
+fn open(dir: &Path) -> Sandbox {
+    Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir).expect("a sandbox")
+}
+
 /// What can be told of an action.
 fn told(seen: &sbx::Observation) -> (sbx::Outcome, i32, String, String, u32) {
     (seen.outcome, seen.exit_code, seen.stdout.text(), seen.stderr.text(), seen.killed)
@@ -98,8 +102,7 @@ fn a_bash_that_has_begun_takes_only_what_it_has_begun_for() {
 #[test]
 fn the_time_that_a_bash_has_waited_is_not_the_scripts() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut shell =
-        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    let mut shell = open(dir.path());
     for _ in 0..3 {
         let seen = shell.run(&Action::bash("sleep 0.01; echo $SECONDS")).expect("runs");
         assert!(["0\n", "1\n"].contains(&seen.stdout.text().as_str()), "{seen:?}");
@@ -110,8 +113,7 @@ fn the_time_that_a_bash_has_waited_is_not_the_scripts() {
 #[test]
 fn scripts_of_every_length_run_whole() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut shell =
-        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    let mut shell = open(dir.path());
     // Around a page, the longest argument, and what goes through a descriptor.
     for length in [1, 4095, 4096, 4097, 120 << 10, (120 << 10) + 1, (128 << 10) - 1, 128 << 10, 1 << 20] {
         std::thread::sleep(PAUSE);
@@ -127,8 +129,7 @@ fn scripts_of_every_length_run_whole() {
 #[test]
 fn process_1_becomes_a_bash_after_a_script() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut shell =
-        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    let mut shell = open(dir.path());
     assert!(shell.plan().works_ahead, "the bash of this machine does not load our library");
     let mut arguments = || {
         let seen =
@@ -146,8 +147,7 @@ fn process_1_becomes_a_bash_after_a_script() {
 #[test]
 fn what_a_script_does_to_process_1_and_to_all_others_is_not_felt_by_the_next() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut shell =
-        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    let mut shell = open(dir.path());
     for attack in [
         "kill -9 -1",
         "kill -9 1; kill -STOP 1; kill -TERM 1; exit 1",
@@ -187,8 +187,7 @@ fn memory_that_runs_out_takes_the_script_and_not_process_1() {
 #[test]
 fn an_action_that_is_no_script_does_not_meet_the_held_bash() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut shell =
-        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    let mut shell = open(dir.path());
     for _ in 0..3 {
         assert_eq!(shell.run(&Action::bash("echo a")).expect("runs").stdout.text(), "a\n");
         std::thread::sleep(PAUSE);
@@ -201,8 +200,7 @@ fn an_action_that_is_no_script_does_not_meet_the_held_bash() {
 fn a_held_bash_takes_environment_directory_and_long_scripts() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(dir.path().join("sub")).expect("a directory");
-    let mut shell =
-        Sandbox::open(&Policy::preset("whitelist").expect("a preset"), dir.path()).expect("a sandbox");
+    let mut shell = open(dir.path());
     let long = format!("echo \"$X ${{PWD##*/}} ${{#BASH_EXECUTION_STRING}}\" # {}", "x".repeat(50_000));
     let longer = format!("echo \"$X ${{PWD##*/}}\" # {}", "x".repeat(500_000));
     for script in [&long, &longer] {

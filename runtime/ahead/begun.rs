@@ -158,8 +158,8 @@ pub fn on_trial(bash: Inner) -> Option<*const u8> {
     expect(bash, Then::Try, &Usual::new(), None)
 }
 
-/// Has bash go on and wait where it would run its script. What it has to be started with is returned; the process is left as
-/// it was where this cannot be.
+/// Has bash go on and wait where it would run its script. What it has to be started with is returned; where this cannot
+/// be, no more than the directory and stdin are others, which every script is given its own.
 pub fn begin(bash: Inner, usual: &Usual, layout: Option<&Layout>, pipe: i32) -> Option<Start> {
     let (directory, environment) = usual.table()?;
     check(syscall!(CHDIR, directory.as_ptr())).ok()?;

@@ -1,6 +1,5 @@
 //! What an action and a persistent bash need of their sandbox alike.
 
-use super::recorded::Doubted;
 use super::{Sandbox, payload};
 use crate::linux::wire::RUN_TERMINAL;
 use crate::{Action, Error};
@@ -45,7 +44,9 @@ impl Sandbox {
     pub(crate) fn launch(&mut self, action: &Action) -> Result<(), Error> {
         let system = |e| Error::system("the action's arguments", e);
         let (payload, _) = payload::encode(action, &self.plan).map_err(system)?;
-        self.doubted.take().map_or(Ok(()), |doubted: Doubted| doubted.settle(self))?;
+        if let Some(doubted) = self.doubted.take() {
+            doubted.settle(self)?;
+        }
         self.allow_memory()?;
         let (crate::Stdin::Descriptor(stdin), Some(stdout), Some(stderr)) =
             (&action.stdin, &action.stdout, &action.stderr)

@@ -19,6 +19,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// The directory of the cache.
 const OPENED: &str = "opened";
@@ -193,18 +194,19 @@ pub(super) struct Doubted {
 }
 
 impl Doubted {
-    /// Waits for the walls, and compares.
+    /// Waits for the walls, and compares. The time when they stood: an action that was asked for before began then.
     ///
     /// # Errors
     /// The host has changed, or does not let the walls be built any more. The record is gone then.
-    pub(super) fn settle(self, sandbox: &mut Sandbox) -> Result<(), Error> {
+    pub(super) fn settle(self, sandbox: &mut Sandbox) -> Result<Instant, Error> {
         // Without its steps: whatever fails is a reason to plan anew.
         if let Ok(ready) = sandbox.control.ready(&[]) {
+            let stood = Instant::now();
             sandbox.areas = ready.dirs;
             sandbox.cpu_before = ready.cpu;
             sandbox.timings.end("carry the plan out");
             if Doubt::again(self.view.clone()).is_some_and(|doubt| doubt.is_unfounded()) {
-                return Ok(());
+                return Ok(stood);
             }
         }
         self.forget();

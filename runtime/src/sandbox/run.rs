@@ -30,15 +30,19 @@ type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]);
 pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Result<Observation, Error> {
     let (payload, script) =
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
-    let started = Instant::now();
-    sandbox.allow_memory_as_left()?;
     let mut doubted: Option<Doubted> = sandbox.doubted.take();
-    if !recorded::leaves_no_trace(&sandbox.policy, action) {
-        doubted.take().map_or(Ok(()), |doubted| doubted.settle(sandbox))?;
+    if !recorded::leaves_no_trace(&sandbox.policy, action)
+        && let Some(doubted) = doubted.take()
+    {
+        doubted.settle(sandbox)?;
     }
+    let mut started = Instant::now();
+    sandbox.allow_memory_as_left()?;
     let streams = Streams::open(sandbox, action, &payload, script);
     // Where the walls could not be built nobody listens any more: that comes first.
-    doubted.map_or(Ok(()), |doubted| doubted.settle(sandbox))?;
+    if let Some(doubted) = doubted {
+        started = doubted.settle(sandbox)?;
+    }
     let mut streams = streams?;
     let end = streams.serve(sandbox, action, started, seen)?;
     let wall = started.elapsed();
