@@ -2,6 +2,7 @@
 //! without. What is not in the [`View`] does not exist in the sandbox.
 
 mod data;
+mod loader;
 mod tree;
 
 use crate::Policy;
@@ -13,6 +14,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use loader::processor;
 pub use tree::Tree;
 pub(crate) use tree::{Doubt, Prepared, RecordId};
 

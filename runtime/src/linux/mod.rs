@@ -1,7 +1,8 @@
-//! The native walls of Linux. [`sys`], [`enter`], [`leave`], [`identity`] and [`thread`] hold all unsafe code of the
-//! library.
+//! The native walls of Linux. [`sys`], [`enter`], [`leave`], [`identity`], [`cpuid`] and [`thread`] hold all unsafe code of
+//! the library.
 
 pub(crate) mod cgroup;
+pub(crate) mod cpuid;
 pub(crate) mod enter;
 pub(crate) mod identity;
 pub(crate) mod landlock;

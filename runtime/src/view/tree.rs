@@ -4,7 +4,7 @@
 //! A tree is made of copies. It is used as long as every file it was made from is what it was (device, inode, size and
 //! times), and is replaced as a whole. Without a cache that is the user's alone, files are bound one by one.
 
-use super::{PATH, SHELLS, View, data};
+use super::{PATH, SHELLS, View, data, loader};
 use crate::Policy;
 use crate::cache::{self, Use};
 use crate::linux::wire::{BASH_FAILS, BASH_ON_TRIAL};
@@ -27,7 +27,7 @@ static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Its name beside the bash.
 const AHEAD_NAME: &str = "ahead.so";
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 13;
+const VERSION: u32 = 14;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -311,7 +311,12 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
         } else if view.live.contains(at) {
             fs::write(&to, "")?;
         } else {
-            fs::hard_link(stored(store, from, executable)?, &to)?;
+            let kind = match (view.loaders.contains_key(at), executable) {
+                (true, _) => Kind::Loader,
+                (_, true) => Kind::Program,
+                _ => Kind::Data,
+            };
+            fs::hard_link(stored(store, from, kind)?, &to)?;
         }
     }
     for (link, target) in view.links.iter().filter(|(l, _)| l.parent() != Some(Path::new("/"))) {
@@ -349,15 +354,27 @@ fn loads(bash: &Path, library: &Path) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// What becomes of a file when it is copied.
+#[derive(Clone, Copy, PartialEq, Serialize)]
+enum Kind {
+    Data,
+    Program,
+    /// A program whose questions to the processor are answered by itself.
+    Loader,
+}
+
 /// The copy of a host file in the cache; made unless it is there.
-fn stored(store: &Path, from: &Path, executable: bool) -> io::Result<PathBuf> {
+fn stored(store: &Path, from: &Path, kind: Kind) -> io::Result<PathBuf> {
     let stamp = Stamp::of(from, &mut Eye::default());
-    let copy = store.join(hex(&serde_json::to_vec(&(VERSION, &stamp, executable))?));
+    let processor = (kind == Kind::Loader).then(loader::processor);
+    let copy = store.join(hex(&serde_json::to_vec(&(VERSION, &stamp, kind, processor))?));
     if !copy.exists() {
         let draft = tempfile::NamedTempFile::new_in(store)?;
         copy_at_once(&mut fs::File::open(from)?, &mut draft.as_file())?;
-        let mode = if executable { 0o555 } else { 0o444 };
+        let mode = if kind == Kind::Data { 0o444 } else { 0o555 };
         fs::set_permissions(draft.path(), Permissions::from_mode(mode))?;
+        let draft = if kind == Kind::Loader { loader::answering(store, from)? } else { None }
+            .unwrap_or(draft.into_temp_path());
         if stamp != Stamp::of(from, &mut Eye::default()) {
             return Err(io::Error::other(format!("{} changed while it was copied", from.display())));
         }
@@ -378,9 +395,9 @@ fn copy_at_once(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// What else a tree is made of: this code, and the library.
+/// What else a tree is made of: this code, the library, and the processor that its loader knows.
 fn version() -> String {
-    format!("{VERSION} {}", hex(AHEAD))
+    format!("{VERSION} {} {}", hex(AHEAD), loader::processor())
 }
 
 fn hex(bytes: &[u8]) -> String {
