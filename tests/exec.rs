@@ -3,7 +3,7 @@
 mod world;
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use world::{World, text};
 
 #[test]
@@ -305,6 +305,67 @@ fn a_program_that_changes_is_noticed_by_a_sandbox_that_is_opened_from_a_record()
         sbx.args(["exec", "--timings", "-c", "true"]).env("XDG_CACHE_HOME", world.path("cache"));
         assert!(!text(&sbx.output().unwrap().stderr).contains("the record of the last time"));
     }
+}
+
+#[test]
+fn what_was_asked_for_before_is_begun_before_the_program_itself() {
+    // As the build links it where it can: at a fixed address, and entered elsewhere.
+    const EXECUTABLE: u8 = 2;
+    let program = std::fs::read(env!("CARGO_BIN_EXE_sbx")).unwrap();
+    if program[16] != EXECUTABLE || sbx::Host::probe().cgroup.version == 2 {
+        eprintln!("SKIPPED: sbx is linked as any other program, or a process begins in its cgroup");
+        return;
+    }
+    const BEGUN: &str = "process 1, which was begun already";
+    let world = World::new();
+    let cache = world.dir.path().join("cache");
+    let (link, file) = (world.dir.path().join("link"), world.dir.path().join("own.toml"));
+    std::os::unix::fs::symlink(world.path("."), &link).unwrap();
+    std::fs::write(&file, "extends = \"whitelist\"\n").unwrap();
+    let run = |words: &[&str]| {
+        let mut sbx = world.sbx();
+        sbx.args(["exec", "--timings"]).args(words).args(["-c", "pwd"]);
+        let output = sbx.env("XDG_CACHE_HOME", &cache).output().unwrap();
+        assert!(output.status.success(), "{words:?} {output:?}");
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let place = format!("{}\n", world.path(".").canonicalize().unwrap().display());
+    let (file, link) = (file.to_str().unwrap(), link.to_str().unwrap());
+    let requests: [&[&str]; 7] = [
+        &[],
+        &["--policy", "whitelist"],
+        &["--policy=readonly"],
+        &["--policy", file, "--json"],
+        &["--workspace", link],
+        &["--changes", "discard", "--workspace=."],
+        &["--changes=commit", "--policy=readonly"],
+    ];
+    for words in requests {
+        let (first, (said, timings)) = (run(words).0, run(words));
+        assert!(timings.contains(BEGUN), "{words:?} {timings}");
+        if !words.contains(&"--json") {
+            assert_eq!([first, said], [place.clone(), place.clone()], "{words:?}");
+        }
+    }
+    // Somebody else's place, and a policy that has changed meanwhile: what was begun is dropped.
+    std::fs::write(file, "extends = \"readonly\"\n").unwrap();
+    assert!(!run(&["--policy", file]).1.contains(BEGUN));
+    assert!(run(&["--policy", file]).1.contains(BEGUN));
+    // Without standard streams nothing is opened that could be taken for them.
+    let closed = |streams: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("exec \"$0\" exec -c 'echo a >f' {streams}"), env!("CARGO_BIN_EXE_sbx")]);
+        let status = shell.current_dir(world.path(".")).env("XDG_CACHE_HOME", &cache).status().unwrap();
+        assert!(status.success(), "{streams}");
+        std::fs::remove_file(world.path("f")).unwrap();
+    };
+    ["<&-", "<&- >&-", "<&- >&- 2>&-", "2>&-"].into_iter().for_each(closed);
+    // What others may have written is not begun, and what cannot be read is said as ever.
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(cache.join("sbx"), PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(!run(&[]).1.contains(BEGUN));
+    let wrong = world.exec(&["--workspace", "/no/such/place", "-c", "true"]);
+    assert_eq!(wrong.status.code(), Some(125), "{}", text(&wrong.stderr));
 }
 
 #[test]

@@ -54,6 +54,9 @@ pub const SYMLINK: usize = 88;
 pub const UMASK: usize = 95;
 pub const GETRUSAGE: usize = 98;
 pub const SETSID: usize = 112;
+pub const SETRESUID: usize = 117;
+pub const SETRESGID: usize = 119;
+pub const CAPGET: usize = 125;
 pub const CAPSET: usize = 126;
 pub const PIVOT_ROOT: usize = 155;
 pub const PRCTL: usize = 157;
@@ -65,6 +68,7 @@ pub const EXIT_GROUP: usize = 231;
 pub const SIGNALFD4: usize = 289;
 pub const PRLIMIT64: usize = 302;
 pub const SECCOMP: usize = 317;
+pub const EXECVEAT: usize = 322;
 pub const OPENAT: usize = 257;
 pub const UNSHARE: usize = 272;
 pub const SETNS: usize = 308;
@@ -196,6 +200,11 @@ pub fn file_len(fd: i32) -> Result<usize, i32> {
 /// Type and permissions of an open file, and the device that it is.
 pub fn file_kind(fd: i32) -> Result<(u32, u64), i32> {
     stat(fd).map(|stat| (stat[3] as u32, stat[5]))
+}
+
+/// Owner of an open file, and its mode.
+pub fn file_owner(fd: i32) -> Result<(u32, u32), i32> {
+    stat(fd).map(|stat| ((stat[3] >> 32) as u32, stat[3] as u32))
 }
 
 /// `struct stat` of an open file.
@@ -342,7 +351,7 @@ pub fn peek(fd: i32, buffer: &mut [u8]) -> isize {
 pub unsafe fn vfork(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
     const VM_VFORK: usize = 0x100 | 0x4000;
     // SAFETY: the caller keeps this contract; this process is suspended until the child is gone.
-    unsafe { clone(VM_VFORK, stack, run, arg) }
+    unsafe { clone(VM_VFORK, stack, core::ptr::null_mut(), run, arg) }
 }
 
 /// Starts `run(arg)` in a child that shares this memory and these descriptors, and does not wait for it.
@@ -352,18 +361,26 @@ pub unsafe fn vfork(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut 
 pub unsafe fn beside(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
     const VM_FS_FILES: usize = 0x100 | 0x200 | 0x400;
     // SAFETY: the caller keeps this contract.
-    unsafe { clone(VM_FS_FILES, stack, run, arg) }
+    unsafe { clone(VM_FS_FILES, stack, core::ptr::null_mut(), run, arg) }
 }
 
+/// Starts `run(arg)` in a child, by the flags of clone(2), and SIGCHLD at its end. `pidfd` is written with CLONE_PIDFD.
+///
 /// # Safety
-/// As its callers.
-unsafe fn clone(flags: usize, stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
+/// As [`beside`], where the flags share memory.
+pub unsafe fn clone(
+    flags: usize,
+    stack: *mut u8,
+    pidfd: *mut i32,
+    run: extern "C" fn(*mut u8) -> !,
+    arg: *mut u8,
+) -> isize {
     let r: isize;
     // SAFETY: the child runs only `run`, on `stack`; the parent continues at 2.
     unsafe {
         asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
              inlateout("rax") CLONE as isize => r, in("rdi") flags | SIGCHLD as usize, in("rsi") stack,
-             in("rdx") 0, in("r10") 0, in("r8") 0, in("r12") run, in("r13") arg, lateout("rcx") _, lateout("r11") _);
+             in("rdx") pidfd, in("r10") 0, in("r8") 0, in("r12") run, in("r13") arg, lateout("rcx") _, lateout("r11") _);
     }
     r
 }

@@ -15,6 +15,9 @@
 #![deny(unsafe_code)]
 
 mod action;
+#[path = "../init/birth.rs"]
+#[expect(unsafe_code, reason = "compiled into the library and into programs without one")]
+mod birth;
 pub mod cache;
 pub mod changes;
 mod command;
@@ -22,6 +25,8 @@ mod error;
 mod host;
 #[expect(unsafe_code, reason = "the only place: see the modules that linux/mod.rs names")]
 mod linux;
+#[path = "../front/named.rs"]
+mod named;
 mod observation;
 mod plan;
 mod policy;
@@ -29,6 +34,10 @@ mod proxy;
 mod quantity;
 mod sandbox;
 mod session;
+#[path = "../init/sys.rs"]
+#[expect(unsafe_code, reason = "raw system calls, as in process 1")]
+#[allow(dead_code, unused_imports, reason = "process 1 uses the rest")]
+mod sys;
 mod timings;
 mod view;
 mod workspace;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use step::{NODEV, NOEXEC, NOSUID, RDONLY};
 
 /// The uid and gid of an action, whoever the caller is.
-pub(crate) const UID: u32 = 1000;
+pub(crate) use crate::linux::wire::UID;
 /// Size of `/tmp` and the home directory together, as a share of the workspace's limit.
 const ROOT_INODES: u64 = 8_192;
 
@@ -417,9 +417,6 @@ impl Build<'_> {
         let limits = &self.policy.limits;
         let (cgroup, uid) = (self.host.cgroup.clone(), self.host.uid);
         self.push(Step::Hostname { name: "sbx".into() });
-        if cgroup.version > 0 {
-            self.push(Step::Group);
-        }
         self.push(Step::Network);
         if self.policy.network != Network::None {
             self.push(Step::Loopback);
@@ -443,6 +440,10 @@ impl Build<'_> {
         self.push(Step::NoNewPrivs);
         self.push(Step::Capabilities);
         self.landlock(view, workspace, at);
+        // Late: the library makes the groups meanwhile.
+        if cgroup.version > 0 {
+            self.push(Step::Group);
+        }
         let program = seccomp::program(self.policy.network);
         self.push(Step::Seccomp { instructions: program.len() / 8, program });
     }

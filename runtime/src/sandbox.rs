@@ -9,6 +9,7 @@ mod wire_talk;
 use crate::cache::Use;
 use crate::linux::cgroup::Cgroup;
 use crate::linux::enter::{self, Init};
+use crate::linux::front::Started;
 use crate::linux::sys;
 use crate::policy::{Clock, Network};
 use crate::proxy::Proxy;
@@ -200,6 +201,11 @@ struct Process1 {
 }
 
 impl Process1 {
+    /// One that was started before this program began.
+    fn of(started: Started) -> Process1 {
+        Process1 { control: Control::new(started.control), init: Init::of(started.pidfd), cgroup: None }
+    }
+
     fn start(host: &Host) -> Result<Process1, Error> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
@@ -267,7 +273,7 @@ impl Begun {
         planned: Planned,
     ) -> Result<Option<Sandbox>, Error> {
         let Planned { looked, plan, steps } = planned;
-        let process1 = self.carry_out(policy, process1, steps);
+        let process1 = self.carry_out(policy, process1, Some(steps));
         // A host that has changed may be why the plan cannot be carried out: that comes first.
         let Some(in_use) = looked.held() else {
             return Ok(None);
@@ -280,11 +286,17 @@ impl Begun {
         self.sandbox(policy, process1, ready, plan, in_use).map(Some)
     }
 
-    /// Has process 1 carry the plan out, in its cgroup, and does not wait for it.
-    fn carry_out(&mut self, policy: &Policy, process1: Process1, steps: OwnedFd) -> Result<Process1, Error> {
+    /// Has process 1 carry the plan out, in its cgroup, and does not wait for it. One that was begun has its steps.
+    fn carry_out(
+        &mut self,
+        policy: &Policy,
+        process1: Process1,
+        steps: Option<OwnedFd>,
+    ) -> Result<Process1, Error> {
         let Process1 { control, init, cgroup } = process1;
-        control.go(steps.as_fd())?;
-        drop(steps);
+        if let Some(steps) = steps {
+            control.go(steps.as_fd())?;
+        }
         // Process 1 mounts now. What it does not need for that is done meanwhile.
         let cgroup = cgroup.map_or_else(|| Cgroup::make(&self.host.cgroup), |made| Ok(Some(made)))?;
         // Should anything fail, these are dropped before the group, as in the sandbox.

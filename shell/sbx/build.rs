@@ -30,7 +30,7 @@ fn main() {
             std::fs::write(&script, format!("GROUP({instead})\n"))
                 .expect("cargo's own directory can be written");
         }
-        for argument in ["-no-pie".to_string(), "-static".to_string(), format!("-L{out}")] {
+        for argument in ["-no-pie".into(), "-static".into(), "-Wl,-e,sbx_entry".into(), format!("-L{out}")] {
             println!("cargo::rustc-link-arg-bin=sbx={argument}");
         }
     }

@@ -2,11 +2,13 @@
 //! is copied, whatever the caller's size, and nothing of the caller runs inside.
 
 use super::identity::Borrowed;
+use crate::birth::{self, Child, Stage};
 use crate::plan::UID;
+use crate::sys as raw;
 use crate::{Error, Host};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use std::arch::asm;
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::c_int;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -16,18 +18,8 @@ use std::sync::OnceLock;
 /// The program of process 1, built by `build.rs` from `init/`.
 static INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sbx-init"));
 
-/// All but the network's, which process 1 makes for itself while it mounts.
-const NAMESPACES: c_int = libc::CLONE_NEWUSER
-    | libc::CLONE_NEWNS
-    | libc::CLONE_NEWPID
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP;
 /// Bytes of the child's stack until exec.
 const STACK: usize = 64 << 10;
-/// Lowest number to which descriptors are moved before they get their places.
-const ASIDE: c_int = 64;
-
 /// Process 1. Dropping it kills it, and with it everything in its PID namespace.
 #[derive(Debug)]
 pub(crate) struct Init {
@@ -38,6 +30,11 @@ pub(crate) struct Init {
 impl Init {
     pub(crate) fn kill(&self) {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+
+    /// One that was started already.
+    pub(crate) fn of(pidfd: OwnedFd) -> Init {
+        Init { pidfd, is_in_group: false }
     }
 
     /// Whether it began in its cgroup.
@@ -63,17 +60,6 @@ impl Drop for Init {
     }
 }
 
-/// What the child needs, made before the clone: between clone and exec nothing allocates.
-struct Child {
-    fds: [RawFd; 3],
-    uid_map: Vec<u8>,
-    gid_map: Vec<u8>,
-    argv: [*const c_char; 2],
-    envp: [*const c_char; 1],
-    stage: &'static str,
-    errno: c_int,
-}
-
 /// Starts process 1 with its control socket, in a cgroup of version 2 where one is given and the kernel can.
 pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, group: Option<&File>) -> Result<Init, Error> {
     let init = program().map_err(|e| Error::system("the program of process 1", e))?;
@@ -83,15 +69,8 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, group: Option<&File>) 
         rustix::fs::Mode::empty(),
     )
     .map_err(|e| Error::system("/dev/null", e))?;
-    let mut child = Child {
-        fds: [null.as_raw_fd(), control.as_raw_fd(), init.as_raw_fd()],
-        uid_map: format!("{UID} {} 1", host.uid).into_bytes(),
-        gid_map: format!("{UID} {} 1", host.gid).into_bytes(),
-        argv: [c"sbx-init".as_ptr(), std::ptr::null()],
-        envp: [std::ptr::null()],
-        stage: "clone",
-        errno: 0,
-    };
+    let fds = [null.as_raw_fd(), control.as_raw_fd(), init.as_raw_fd()];
+    let mut child = Child::new(fds, UID, (host.uid, host.gid));
     let ours = rustix::process::geteuid().as_raw();
     // Mapping a user takes being that user.
     let borrowed = (host.uid != ours).then(|| Borrowed::take(host.uid, host.gid)).transpose();
@@ -100,7 +79,7 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, group: Option<&File>) 
     let mut stack: Vec<u8> = Vec::with_capacity(STACK);
     let mut pidfd: c_int = -1;
     let is_in_group;
-    let flags = NAMESPACES | libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = birth::NAMESPACES | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as usize;
     // SAFETY: sigset functions fill the sets they are given; a set of zeroes is valid storage.
     let (mut all, mut before): (libc::sigset_t, libc::sigset_t) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
@@ -111,20 +90,19 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, group: Option<&File>) 
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
         let top = stack.as_mut_ptr().add(STACK);
         let top = top.sub(top as usize % 16);
-        let arg = (&raw mut child).cast::<c_void>();
+        let arg = (&raw mut child).cast::<u8>();
         let born = group.is_some_and(|group| {
             let stack = (stack.as_mut_ptr(), top);
             clone_into(group.as_raw_fd(), flags, stack, arg, &raw mut pidfd) > 0
         });
         is_in_group = born;
-        let pid = if born { 1 } else { libc::clone(run_child, top.cast(), flags, arg, &raw mut pidfd) };
-        let error = io::Error::last_os_error();
+        let pid = if born { 1 } else { raw::clone(flags, top, &raw mut pidfd, birth::run, arg) };
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
         if pid < 0 {
             return Err(Error::Setup {
                 step: 0,
                 what: "new namespaces".into(),
-                reason: error,
+                reason: io::Error::from_raw_os_error(-pid as i32),
                 hint: NAMESPACE_HINT,
             });
         }
@@ -137,36 +115,35 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, group: Option<&File>) 
         let reason = io::Error::from_raw_os_error(child.errno);
         let hint = match (child.errno, child.stage) {
             (libc::EMFILE, _) => FILES_HINT,
-            (libc::EPERM, MAP_USER) if host.uid == 0 => ROOT_HINT,
+            (libc::EPERM, Stage::MapUser) if host.uid == 0 => ROOT_HINT,
             _ => NAMESPACE_HINT,
         };
-        return Err(Error::Setup { step: 0, what: child.stage.into(), reason, hint });
+        return Err(Error::Setup { step: 0, what: what(child.stage).into(), reason, hint });
     }
     Ok(init)
 }
 
-/// As clone(2) with `run_child`, in a cgroup of version 2 (clone3(2), `CLONE_INTO_CGROUP`). The process, or minus an errno.
+/// As clone(2) with [`birth::run`], in a cgroup of version 2 (clone3(2), `CLONE_INTO_CGROUP`). The process, or minus an errno.
 ///
 /// # Safety
 /// As for clone: `stack` is its lowest and highest address, `arg` a [`Child`].
 unsafe fn clone_into(
     group: RawFd,
-    flags: c_int,
+    flags: usize,
     stack: (*mut u8, *mut u8),
-    arg: *mut c_void,
+    arg: *mut u8,
     pidfd: *mut c_int,
 ) -> isize {
     const CLONE_INTO_CGROUP: u64 = 1 << 33;
-    const EXIT_SIGNAL: u64 = 0xff;
     let flags = flags as u64;
     let size = stack.1 as u64 - stack.0 as u64;
     // flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup
     let args: [u64; 11] = [
-        (flags & !EXIT_SIGNAL) | CLONE_INTO_CGROUP,
+        flags | CLONE_INTO_CGROUP,
         pidfd as u64,
         0,
         0,
-        flags & EXIT_SIGNAL,
+        libc::SIGCHLD as u64,
         stack.0 as u64,
         size,
         0,
@@ -175,17 +152,31 @@ unsafe fn clone_into(
         group as u64,
     ];
     let result: isize;
-    // SAFETY: the child runs only `run_child`, which does not return, on `stack`; the parent continues at 2.
+    // SAFETY: the child runs only `birth::run`, which does not return, on `stack`; the parent continues at 2.
     unsafe {
         asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
              inlateout("rax") libc::SYS_clone3 as isize => result, in("rdi") args.as_ptr(), in("rsi") size_of_val(&args),
-             in("r12") run_child as extern "C" fn(*mut c_void) -> c_int, in("r13") arg, lateout("rcx") _,
+             in("r12") birth::run as extern "C" fn(*mut u8) -> !, in("r13") arg, lateout("rcx") _,
              lateout("r11") _);
     }
     result
 }
 
-const MAP_USER: &str = "map the user";
+/// What process 1 was about, in words.
+fn what(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Nothing => "clone",
+        Stage::DenyGroups => "deny setgroups",
+        Stage::MapUser => "map the user",
+        Stage::MapGroup => "map the group",
+        Stage::TakeGroup => "take the group",
+        Stage::TakeUser => "take the user",
+        Stage::Capabilities => "keep capabilities for set-up",
+        Stage::Descriptors => "descriptors",
+        Stage::Exec => "start process 1",
+    }
+}
+
 const ROOT_HINT: &str =
     "; root without CAP_SETFCAP, as in some containers, cannot be mapped: run sbx as an ordinary user";
 const FILES_HINT: &str = "; a live sandbox takes four descriptors: raise `ulimit -n`";
@@ -198,89 +189,6 @@ fn program() -> io::Result<BorrowedFd<'static>> {
     }
     let file = super::sys::sealed_file(INIT)?;
     Ok(FILE.get_or_init(|| file).as_fd())
-}
-
-/// Runs in the child until exec: raw calls only, on prepared memory.
-extern "C" fn run_child(arg: *mut c_void) -> c_int {
-    // SAFETY: the parent passes a `Child` that lives until this process execs or exits.
-    let child = unsafe { &mut *arg.cast::<Child>() };
-    if let Err((stage, errno)) = prepare_and_exec(child) {
-        child.stage = stage;
-        child.errno = errno;
-    }
-    // SAFETY: _exit(2) runs no handlers of the parent.
-    unsafe { libc::_exit(127) }
-}
-
-fn prepare_and_exec(child: &Child) -> Result<(), (&'static str, c_int)> {
-    // Without this an ordinary user may not map groups. Absent on kernels before 3.19 only.
-    write(c"/proc/self/setgroups", b"deny").map_err(|e| ("deny setgroups", e))?;
-    write(c"/proc/self/uid_map", &child.uid_map).map_err(|e| (MAP_USER, e))?;
-    write(c"/proc/self/gid_map", &child.gid_map).map_err(|e| ("map the group", e))?;
-    // Root is still the real user of a borrowed identity. For all others this changes nothing.
-    // SAFETY: these calls take numbers.
-    unsafe {
-        let id = libc::c_long::from(UID);
-        check(libc::syscall(libc::SYS_setresgid, id, id, id) as c_int).map_err(|e| ("take the group", e))?;
-        check(libc::syscall(libc::SYS_setresuid, id, id, id) as c_int).map_err(|e| ("take the user", e))?;
-    }
-    keep_capabilities().map_err(|e| ("keep capabilities for set-up", e))?;
-    let mut aside = [0; 3];
-    for (to, from) in aside.iter_mut().zip(child.fds) {
-        // SAFETY: fcntl(2) on a descriptor number; a bad one is an error.
-        *to = check(unsafe { libc::fcntl(from, libc::F_DUPFD, ASIDE) }).map_err(|e| ("descriptors", e))?;
-    }
-    let [null, control, init] = aside;
-    for (to, from) in [(0, null), (1, null), (2, null), (3, control), (4, init)] {
-        // SAFETY: as above.
-        check(unsafe { libc::dup2(from, to) }).map_err(|e| ("descriptors", e))?;
-    }
-    // SAFETY: everything but 0–4 is closed in this process's own table; the parent's is another.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, 5, u32::MAX, 0);
-        libc::fcntl(4, libc::F_SETFD, libc::FD_CLOEXEC);
-        let (argv, envp) = (child.argv.as_ptr(), child.envp.as_ptr());
-        libc::syscall(libc::SYS_execveat, 4, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH);
-    }
-    Err(("start process 1", errno()))
-}
-
-/// The new user's id is not 0, so exec would drop what the new namespace granted: ambient capabilities survive it.
-fn keep_capabilities() -> Result<(), c_int> {
-    const VERSION_3: u32 = 0x2008_0522;
-    const LAST_KNOWN: libc::c_ulong = 40;
-    let header = [VERSION_3, 0];
-    let mut data = [0u32; 6];
-    // SAFETY: capget(2) and capset(2) with version 3 use an 8-byte header and 24 bytes of data.
-    unsafe {
-        check(libc::syscall(libc::SYS_capget, header.as_ptr(), data.as_mut_ptr()) as c_int)?;
-        (data[2], data[5]) = (data[1], data[4]);
-        check(libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) as c_int)?;
-        for capability in 0..=LAST_KNOWN {
-            libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong, capability, 0, 0);
-        }
-    }
-    Ok(())
-}
-
-fn write(path: &CStr, text: &[u8]) -> Result<(), c_int> {
-    // SAFETY: a NUL-terminated path, a buffer with its length, and our own descriptor.
-    unsafe {
-        let fd = check(libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC))?;
-        let written = libc::write(fd, text.as_ptr().cast(), text.len());
-        let error = errno();
-        libc::close(fd);
-        if written < 0 { Err(error) } else { Ok(()) }
-    }
-}
-
-fn check(r: c_int) -> Result<c_int, c_int> {
-    if r < 0 { Err(errno()) } else { Ok(r) }
-}
-
-fn errno() -> c_int {
-    // SAFETY: the thread's own errno.
-    unsafe { *libc::__errno_location() }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! The native walls of Linux. [`sys`], [`enter`], [`leave`], [`identity`], [`cpuid`] and [`thread`] hold all unsafe code of
+//! The native walls of Linux. [`sys`], [`enter`], [`leave`], [`identity`], [`cpuid`], [`front`] and [`thread`] hold all unsafe code of
 //! the library.
 
 pub(crate) mod cgroup;
 pub(crate) mod cpuid;
 pub(crate) mod enter;
+pub(crate) mod front;
 pub(crate) mod identity;
 pub(crate) mod landlock;
 mod leave;

@@ -101,6 +101,8 @@ pub const MAX_MISSING: usize = 60;
 /// Length of a MSG_READY message in bytes before the indexes, its kind included.
 pub const READY_LEN: usize = 16;
 
+/// User and group of an action.
+pub const UID: u32 = 1000;
 /// Descriptor of the control socket in process 1.
 pub const FD_CONTROL: i32 = 3;
 /// In place of a step's index: the plan could not be read.

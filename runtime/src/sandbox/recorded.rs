@@ -9,26 +9,34 @@ use super::wire_talk::Ready;
 use super::{Begun, Process1, Sandbox};
 use crate::action::Stdin;
 use crate::cache::{self, Use};
+use crate::linux::front::{self, Started};
 use crate::linux::sys;
+use crate::named::{OPENED, Parts, name, parts, sum};
 use crate::view::{Doubt, RecordId};
 use crate::{Action, Error, Host, Network, Plan, Policy, Timings, Workspace};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ffi::OsString;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// The directory of the cache.
-const OPENED: &str = "opened";
+/// Ends the name of a record of which nothing may be begun before this program: on cgroups of version 2 a process should
+/// begin in its group.
+const LATE: &str = "late";
 /// More records than this are more than a user's workspaces: then all are forgotten.
 const MOST: usize = 1000;
 
 /// A request, and the place of its record.
 #[derive(Debug)]
 pub struct Recorded {
+    /// A process 1 that was begun, for this request or another one.
+    started: RefCell<Option<Started>>,
     file: PathBuf,
     /// A line of JSON.
     request: Vec<u8>,
@@ -68,6 +76,8 @@ impl Recorded {
     /// The request for a sandbox under a policy, named as for [`Policy::named`], around a workspace. `None` where nothing
     /// is kept: there is no cache, or not all that decides is known.
     pub fn of(policy: &str, workspace: &Path) -> Option<Recorded> {
+        // Where nothing can be kept, what was begun ends here.
+        let started = RefCell::new(front::take());
         let lower = fs::canonicalize(workspace).ok()?;
         // Walls are built from what lies there: nobody else may write it, nor an action whose changes are committed.
         let dir = cache::private(OPENED).ok()?;
@@ -97,29 +107,42 @@ impl Recorded {
             policy_text: &policy_text,
             workspace: &lower,
         };
-        let mut hasher = DefaultHasher::new();
-        (policy, &lower).hash(&mut hasher);
-        let file = dir.join(format!("{:016x}", hasher.finish()));
+        let digits = name(policy.as_bytes(), lower.as_os_str().as_bytes()).collect();
+        let file = dir.join(OsString::from_vec(digits));
         let request = serde_json::to_vec(&request).ok()?;
-        Some(Recorded { file, request, policy: policy.into(), policy_text })
+        Some(Recorded { started, file, request, policy: policy.into(), policy_text })
     }
 
     /// Opens the sandbox as the last time. `None` when there was none, or anything differs.
     pub fn open(&self) -> Option<Sandbox> {
         let mut timings = Timings::start();
-        let text = fs::read(&self.file).ok()?;
-        let rest = text.strip_prefix(self.request.as_slice())?.strip_prefix(b"\n")?;
-        // What is damaged is no answer: walls are built from it.
-        let rest = rest.strip_prefix(sum(rest.get(SUM..)?).as_bytes())?;
-        let end = rest.iter().position(|b| *b == b'\n')?;
-        let Answer { host, policy, plan, view, tree } = serde_json::from_slice(&rest[..end]).ok()?;
-        let steps = sys::sealed_file(&rest[end + 1..]).ok()?;
+        let is_ours = |started: &Started| started.record.starts_with(&self.request);
+        // What was begun for another request ends here.
+        let started = self.started.take().filter(is_ours);
+        let (file, text) = match &started {
+            Some(started) => (self.file.clone(), Cow::Borrowed(started.record)),
+            None => {
+                let read = |file: PathBuf| fs::read(&file).ok().map(|text| (file, Cow::Owned(text)));
+                read(self.file.clone()).or_else(|| read(self.file.with_extension(LATE)))?
+            }
+        };
+        if !text.strip_prefix(self.request.as_slice())?.starts_with(b"\n") {
+            return None;
+        }
+        let Parts { answer, steps } = parts(&text)?;
+        let Answer { host, policy, plan, view, tree } = serde_json::from_slice(answer).ok()?;
         timings.end("read the record of the last time");
-        let process1 = Process1::start(&host).ok()?;
-        timings.end("start process 1 in its namespaces");
+        let (process1, steps, how) = match started {
+            Some(started) => (Process1::of(started), None, "take process 1, which was begun already"),
+            None => {
+                let steps = sys::sealed_file(steps).ok()?;
+                (Process1::start(&host).ok()?, Some(steps), "start process 1 in its namespaces")
+            }
+        };
+        timings.end(how);
         // It appears under its own path.
         let begun = Begun { host, workspace: Workspace::new(&plan.workspace), timings };
-        let doubted = Doubted { record: self.file.clone(), view };
+        let doubted = Doubted { record: file, view };
         let Some(mut sandbox) = begin(begun, &policy, process1, plan, steps, &tree) else {
             doubted.forget();
             return None;
@@ -147,15 +170,20 @@ impl Recorded {
             cache::private(OPENED)?;
         }
         let plan = Plan { steps: Vec::new(), ..sandbox.plan.clone() };
-        let answer = Answer { host: Host::known(), policy: sandbox.policy.clone(), plan, view, tree };
+        let host = Host::known();
+        let file = match host.cgroup.version {
+            2 => self.file.with_extension(LATE),
+            _ => self.file.clone(),
+        };
+        let answer = Answer { host, policy: sandbox.policy.clone(), plan, view, tree };
         let mut rest = serde_json::to_vec(&answer)?;
         rest.push(b'\n');
         rest.extend(sandbox.plan.encode());
         let mut draft = tempfile::NamedTempFile::new_in(&dir)?;
-        for part in [self.request.as_slice(), b"\n", sum(&rest).as_bytes(), &rest] {
+        for part in [self.request.as_slice(), b"\n", &sum(&rest).collect::<Vec<u8>>(), &rest] {
             draft.write_all(part)?;
         }
-        draft.persist(&self.file)?;
+        draft.persist(file)?;
         Ok(())
     }
 }
@@ -166,23 +194,13 @@ fn begin(
     policy: &Policy,
     process1: Process1,
     plan: Plan,
-    steps: OwnedFd,
+    steps: Option<OwnedFd>,
     tree: &Path,
 ) -> Option<Sandbox> {
     let process1 = begun.carry_out(policy, process1, steps).ok()?;
     let in_use: Use = cache::in_use(tree.parent()?, tree.file_name()?.to_str()?)?;
     begun.host.cgroup.sweep();
     begun.sandbox(policy, process1, Ready::none(), plan, Some(in_use)).ok()
-}
-
-/// Length of a sum.
-const SUM: usize = 16;
-
-/// A sum of the rest of a record, against damage: who can write there can write programs too.
-fn sum(rest: &[u8]) -> String {
-    let mut hasher = DefaultHasher::new();
-    rest.hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
 }
 
 /// A sandbox whose walls are being built, and whose view was not compared with the host yet. Where the beginning of an
