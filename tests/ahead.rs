@@ -177,6 +177,9 @@ fn memory_that_runs_out_takes_the_script_and_not_process_1() {
         let seen =
             shell.run(&Action::bash("x=$(head -c 100M /dev/zero | tr '\\0' x); echo ${#x}")).expect("runs");
         assert!(!seen.success(), "{seen:?}");
+        // Many small ones: process 1 alone is as large as any of them, and is not a better victim.
+        let seen = shell.run(&Action::bash("cat /proc/self/oom_score_adj")).expect("runs");
+        assert_eq!(seen.stdout.text(), "500\n");
         let bomb = "for i in {1..300}; do sleep 5 & done; wait; echo never";
         let seen = shell.run(&Action::bash(bomb).time(Duration::from_secs(1))).expect("runs");
         assert!(!seen.success(), "{seen:?}");

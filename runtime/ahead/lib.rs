@@ -23,6 +23,8 @@ mod start;
 #[path = "../init/sys.rs"]
 #[allow(dead_code, unused_macros, reason = "process 1 uses the rest")]
 mod sys;
+#[path = "../init/victim.rs"]
+mod victim;
 
 use action::{Between, Heard};
 use begun::{Inner, is_script};
@@ -32,6 +34,7 @@ use message::word;
 use start::Start;
 use sys::*;
 use usual::Usual;
+use victim::before_this;
 use wire::*;
 
 unsafe extern "C" {
@@ -117,7 +120,7 @@ impl Between for Bash {
         syscall!(SCHED_YIELD);
         let [ours, theirs] = pipe().ok()?;
         // SAFETY: this process has one thread.
-        match unsafe { fork() } {
+        match before_this(|| unsafe { fork() }) {
             0 => return Some(self.be_next(theirs)),
             pid if pid > 0 => self.next = Some((pid, ours)),
             _ => close(ours),

@@ -4,6 +4,7 @@
 use crate::message::{put, put_long, word};
 use crate::start::Start;
 use crate::sys::*;
+use crate::victim::before_this;
 use crate::wire::*;
 
 /// Bytes of stack for a child until exec, above the message that asks for it.
@@ -117,7 +118,7 @@ impl Server {
         // SAFETY: one past the end of the mapping, whose length is a multiple of 16.
         let top = unsafe { self.stack.add(STACK) };
         // SAFETY: the stack is free; `become_action` never returns and touches only `child`, which outlives it.
-        let pid = check(unsafe { vfork(top, become_action, (child as *mut Child).cast()) });
+        let pid = before_this(|| check(unsafe { vfork(top, become_action, (child as *mut Child).cast()) }));
         mapped.unmap();
         pid.map(|pid| pid as i32)
     }

@@ -23,6 +23,7 @@ mod start;
 mod steps;
 #[allow(dead_code, reason = "the bash that it becomes uses the rest")]
 mod sys;
+mod victim;
 
 use message::{put, word};
 use sys::{Cmsg, MADVISE, exit, syscall};
@@ -45,6 +46,7 @@ extern "C" fn main() -> ! {
     sys::default_signals();
     sys::setsid();
     sys::name(c"sbx-init");
+    victim::open_file();
     let network = network::Coming::start();
     let mut buffer = [0u8; 64];
     let mut fds = Cmsg::new();

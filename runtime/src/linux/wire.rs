@@ -105,6 +105,8 @@ pub const READY_LEN: usize = 16;
 pub const UID: u32 = 1000;
 /// Descriptor of the control socket in process 1.
 pub const FD_CONTROL: i32 = 3;
+/// Descriptor of process 1's own `/proc/self/oom_score_adj`, where the host gives it.
+pub const FD_OOM: i32 = 4;
 /// In place of a step's index: the plan could not be read.
 pub const NO_PLAN: u32 = u32::MAX;
 /// In place of a step's index: no network namespace of its own.
