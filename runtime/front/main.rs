@@ -40,6 +40,7 @@ const GETEGID: usize = 108;
 const SOCKETPAIR: usize = 53;
 const MEMFD_CREATE: usize = 319;
 const SCHED_YIELD: usize = 24;
+const O_NONBLOCK: u32 = 0o4000;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -201,7 +202,7 @@ fn read_record(environment: Strings, uid: u32, policy: &[u8], lower: &[u8]) -> O
     }
     let mut file = [0u8; 17];
     file.iter_mut().zip(name(policy, lower)).for_each(|(to, b)| *to = b);
-    let fd = check(syscall!(OPENAT, dir, file.as_ptr(), O_CLOEXEC | O_NOFOLLOW)).ok();
+    let fd = check(syscall!(OPENAT, dir, file.as_ptr(), O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)).ok();
     close(dir);
     let fd = fd? as i32;
     let len = file_len(fd).ok().filter(|len| (1..ROOM).contains(len));
