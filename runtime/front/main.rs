@@ -39,7 +39,6 @@ const GETEUID: usize = 107;
 const GETEGID: usize = 108;
 const SOCKETPAIR: usize = 53;
 const MEMFD_CREATE: usize = 319;
-const SCHED_YIELD: usize = 24;
 const O_NONBLOCK: u32 = 0o4000;
 
 #[panic_handler]
@@ -255,6 +254,9 @@ fn start(steps: &[u8], record: &'static [u8], user: (u32, u32)) -> Option<Begun>
         child.write(Child::new([null, theirs, program], wire::UID, user));
         clone(birth::NAMESPACES | VM_PIDFD, memory.add(STACK), &raw mut pidfd, birth::run, child.cast())
     };
+    if let Ok(pid) = check(born) {
+        elsewhere(pid as i32);
+    }
     for fd in [null, theirs, program] {
         close(fd);
     }
@@ -265,8 +267,6 @@ fn start(steps: &[u8], record: &'static [u8], user: (u32, u32)) -> Option<Begun>
     }
     send(control, &wire::MSG_GO.to_ne_bytes(), &[plan]);
     close(plan);
-    // The child is put on this processor, and when it execs on another one that is idle: the sooner the better.
-    syscall!(SCHED_YIELD);
     Some(Begun {
         control: control + 1,
         pidfd: pidfd + 1,

@@ -34,6 +34,7 @@ impl Coming {
             made.write(Made { namespace: -(EINVAL as isize), proc });
             beside(stack.add(STACK), make, made.cast())
         })?;
+        elsewhere(pid as i32);
         Ok(Coming { pid: pid as i32, stack, made })
     }
 
