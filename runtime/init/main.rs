@@ -47,7 +47,9 @@ extern "C" fn main() -> ! {
     sys::setsid();
     sys::name(c"sbx-init");
     victim::open_file();
-    let network = network::Coming::start();
+    // Who has sent the plan already has work of his own, and needs the other processor himself.
+    let is_waited_for = !sys::readable(FD_CONTROL, 0);
+    let network = network::Coming::start(is_waited_for);
     let mut buffer = [0u8; 64];
     let mut fds = Cmsg::new();
     if sys::receive(FD_CONTROL, &mut buffer, &mut fds) < 4 || word(&buffer, 0) != MSG_GO {

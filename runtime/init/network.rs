@@ -1,7 +1,7 @@
 //! A network namespace of its own, made by a second process while this one mounts: it takes the kernel as long as all the
 //! rest of the set-up.
 
-use crate::sys::*;
+use crate::sys::{self, *};
 use core::ffi::CStr;
 
 const CLONE_NEWNET: u32 = 0x4000_0000;
@@ -24,8 +24,8 @@ struct Made {
 }
 
 impl Coming {
-    /// Starts to make one.
-    pub fn start() -> Result<Coming, i32> {
+    /// Starts to make one; on another processor than this one, if that is wanted.
+    pub fn start(elsewhere: bool) -> Result<Coming, i32> {
         let proc = open(c"/proc", O_PATH | O_DIRECTORY, 0)?;
         let stack = map(-1, STACK)?;
         let made = stack.cast::<Made>();
@@ -34,7 +34,9 @@ impl Coming {
             made.write(Made { namespace: -(EINVAL as isize), proc });
             beside(stack.add(STACK), make, made.cast())
         })?;
-        elsewhere(pid as i32);
+        if elsewhere {
+            sys::elsewhere(pid as i32);
+        }
         Ok(Coming { pid: pid as i32, stack, made })
     }
 
