@@ -193,8 +193,11 @@ fn read_record(environment: Strings, uid: u32, policy: &[u8], lower: &[u8]) -> O
     let cache = path_of(duplicate(dir)?, &mut place)?;
     let cache = cache.strip_suffix(named::OPENED.as_bytes())?.strip_suffix(b"/")?;
     // What an action may have written decides nothing.
-    let is_under =
-        |path: &[u8], dir: &[u8]| path.strip_prefix(dir).is_some_and(|rest| matches!(rest, [] | [b'/', ..]));
+    let is_under = |path: &[u8], dir: &[u8]| {
+        // The root alone ends with a slash.
+        let dir = dir.strip_suffix(b"/").unwrap_or(dir);
+        path.strip_prefix(dir).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+    };
     if is_under(cache, lower) || is_under(lower, cache) {
         close(dir);
         return None;

@@ -9,16 +9,23 @@ use crate::wire::FD_OOM;
 const BETTER: &[u8] = b"500";
 const AS_BEFORE: &[u8] = b"0";
 
-/// Opens the file while the host's /proc is there; it stays open when process 1 becomes a bash. Without it all are alike.
+/// Opens the file while the host's /proc is there; it stays open when process 1 becomes a bash. Without it (a /proc
+/// that is read only) all are alike, and the null device has its number, so that nothing else ever gets it.
 #[allow(dead_code, reason = "a bash has it from process 1")]
 pub fn open_file() {
     const F_SETFD: u32 = 2;
-    let Ok(fd) = open(c"/proc/self/oom_score_adj", O_WRONLY, 0) else { return };
-    if fd == FD_OOM {
-        syscall!(FCNTL, fd, F_SETFD, 0);
-    } else {
-        syscall!(DUP2, fd, FD_OOM);
-        close(fd);
+    const NULL: i32 = 0;
+    match open(c"/proc/self/oom_score_adj", O_WRONLY, 0) {
+        Ok(FD_OOM) => {
+            syscall!(FCNTL, FD_OOM, F_SETFD, 0);
+        }
+        Ok(fd) => {
+            syscall!(DUP2, fd, FD_OOM);
+            close(fd);
+        }
+        Err(_) => {
+            syscall!(DUP2, NULL, FD_OOM);
+        }
     }
 }
 

@@ -6,7 +6,8 @@
 //! empty at the end of its last page of code. Nothing else of it is changed, and no length.
 //!
 //! A copy is used only if it says of the processor what the original says (`--list-diagnostics`, line by line), and as
-//! long as the processor is the same ([`processor`]). A loader in which anything is not as expected is left as it is.
+//! long as the processor is the same ([`processor`]). For that both are started, outside of any sandbox: only the system's own
+//! loader is ([`is_systems`]). One in which anything is not as expected is left as it is.
 
 use crate::linux::cpuid::{ask, reader};
 use goblin::elf::Elf;
@@ -17,7 +18,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -75,6 +76,9 @@ pub(super) fn with_answers(loader: &[u8]) -> Option<Vec<u8>> {
     let (at, segment) = elf.program_headers.iter().enumerate().find(|(_, p)| is_code(p))?;
     let number = |n: u64| usize::try_from(n).ok();
     let (offset, address, length) = (number(segment.p_offset)?, segment.p_vaddr, number(segment.p_filesz)?);
+    // What lies in the file, at addresses that a loader can have, does not overflow below.
+    const HIGHEST: u64 = 1 << 47;
+    loader.get(offset..offset.checked_add(length)?).filter(|_| address < HIGHEST)?;
     let code = loader.get(text.file_range()?)?;
     let instructions: Vec<Instruction> =
         Decoder::with_ip(64, code, text.sh_addr, DecoderOptions::NONE).into_iter().collect();
@@ -87,6 +91,10 @@ pub(super) fn with_answers(loader: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let to_address = |place: usize| address + (place - offset) as u64;
+    let (lies, ends) = (text.sh_addr >= address, text.sh_addr.checked_add(text.sh_size)?);
+    if !lies || ends > to_address(offset + length) {
+        return None;
+    }
     let mut made = [reader(), &table()].concat();
     let reader_at = to_address(empty.start);
     let mut copy = loader.to_vec();
@@ -194,8 +202,9 @@ fn targets(elf: &Elf<'_>, loader: &[u8], instructions: &[Instruction]) -> BTreeS
         let in_file = elf
             .program_headers
             .iter()
-            .find(|p| p.p_type == PT_LOAD && (p.p_vaddr..p.p_vaddr + p.p_filesz).contains(&table));
-        let Some(start) = in_file.and_then(|p| usize::try_from(table - p.p_vaddr + p.p_offset).ok()) else {
+            .find(|p| p.p_type == PT_LOAD && table.wrapping_sub(p.p_vaddr) < p.p_filesz);
+        let place = in_file.and_then(|p| table.wrapping_sub(p.p_vaddr).checked_add(p.p_offset));
+        let Some(start) = place.and_then(|place| usize::try_from(place).ok()) else {
             continue;
         };
         let offsets = loader.get(start..).unwrap_or(&[]).chunks_exact(4).take(MOST_JUMPS);
@@ -206,8 +215,18 @@ fn targets(elf: &Elf<'_>, loader: &[u8], instructions: &[Instruction]) -> BTreeS
     found
 }
 
+/// Whether a loader is the system's own, which nobody but root could have written. A program may name any file as its loader.
+fn is_systems(loader: &Path) -> io::Result<bool> {
+    let meta = fs::metadata(loader)?;
+    let is_roots = meta.uid() == 0 && meta.mode() & 0o022 == 0;
+    Ok(is_roots && ["/usr/lib", "/usr/lib64", "/lib", "/lib64"].iter().any(|dir| loader.starts_with(dir)))
+}
+
 /// A copy of a loader with the answers inside, in a directory. `None` where it is better left as it is.
 pub(super) fn answering(dir: &Path, original: &Path) -> io::Result<Option<TempPath>> {
+    if !is_systems(original)? {
+        return Ok(None);
+    }
     let Some(bytes) = with_answers(&fs::read(original)?) else { return Ok(None) };
     let mut draft = tempfile::NamedTempFile::new_in(dir)?;
     draft.write_all(&bytes)?;
@@ -282,6 +301,31 @@ mod tests {
         fs::write(&wrong, bytes).unwrap();
         fs::set_permissions(&wrong, Permissions::from_mode(0o555)).unwrap();
         assert_ne!(said(&wrong), said(&original));
+    }
+
+    #[test]
+    fn a_loader_that_is_not_the_systems_is_not_started() {
+        let Some(original) = host_loader() else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let other = dir.path().join("ld.so");
+        fs::copy(original, &other).unwrap();
+        assert!(with_answers(&fs::read(&other).unwrap()).is_some());
+        assert!(answering(dir.path(), &other).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_damaged_loader_is_no_panic() {
+        let Some(original) = host_loader() else { return };
+        let bytes = fs::read(original).unwrap();
+        // The headers, a byte after the other.
+        for at in 0..64 + 9 * 56 {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0xff;
+            let _ = with_answers(&damaged);
+        }
+        for len in [0, 63, 64, 500, 4096, 0x27000, bytes.len() - 1] {
+            let _ = with_answers(&bytes[..len.min(bytes.len())]);
+        }
     }
 
     #[test]
