@@ -34,7 +34,7 @@ const SCRIPTS: [&str; 24] = [
     "git --version > f; cat f; rm f; exec ls -d .",
     "declare -p | grep -Ev 'RANDOM|EPOCH|BASHPID|PPID|SECONDS'; declare -F; alias; hash",
     "echo $_ $BASH_COMMAND $BASH_SUBSHELL ${BASH_ARGV[@]} ${BASH_SOURCE[@]} ${FUNCNAME[@]} $OPTIND $OPTERR",
-    "grep -hE '^(Sig|Cap|NoNewPrivs|Seccomp|Threads|Umask|Uid|Gid|Groups)' /proc/self/status /proc/$$/status",
+    "grep -hE '^(Sig[^Q]|Cap|NoNewPrivs|Seccomp|Threads|Umask|Uid|Gid|Groups|Cpus_allowed_list)' /proc/self/status /proc/$$/status",
     "read a; read b; echo \"$a|$b\"; exec 3<&0; cat <&3",
     "bash -c 'echo $((PPID == '$$'))'; (echo $BASHPID) | wc -l; wait; times | wc -l; type -t cd",
 ];
@@ -163,6 +163,41 @@ fn what_a_script_does_to_process_1_and_to_all_others_is_not_felt_by_the_next() {
         assert!(!seen.success(), "{attack}: {seen:?}");
         assert_eq!(shell.run(&Action::bash("echo on")).expect("runs").stdout.text(), "on\n", "{attack}");
     }
+}
+
+#[test]
+fn what_ends_an_action_comes_from_outside_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let policy = Policy::preset("python").expect("a preset");
+    let mut shell = Sandbox::open(&policy, dir.path()).expect("a sandbox");
+    let queued =
+        "import ctypes; b = (ctypes.c_int * 32)(12, 0, -1); print(ctypes.CDLL(None).syscall(129, 1, 12, b))";
+    for script in ["kill -USR1 1; kill -USR2 1".to_string(), format!("python3 -c '{queued}' >&2")] {
+        for _ in 0..2 {
+            let seen = shell.run(&Action::bash(format!("{script}; sleep 0.1; echo here"))).expect("runs");
+            assert_eq!(seen.stdout.text(), "here\n", "{script}: {seen:?}");
+            assert!(["", "0\n"].contains(&seen.stderr.text().as_str()), "{script}: {seen:?}");
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+#[test]
+fn the_end_of_an_actions_time_is_not_the_next_ones() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut shell = open(dir.path());
+    let mut outcomes = std::collections::BTreeSet::new();
+    for i in 0..60 {
+        // Some end before their time is over, some are ended, and some do both at once.
+        let time = Duration::from_millis(15 + i % 12);
+        outcomes.insert(format!(
+            "{:?}",
+            shell.run(&Action::bash("sleep 0.02").time(time)).expect("runs").outcome
+        ));
+        let next = shell.run(&Action::bash("sleep 0.01; echo on")).expect("runs");
+        assert!(next.success() && next.stdout.text() == "on\n", "{next:?}");
+    }
+    assert!(outcomes.contains("TimedOut"), "{outcomes:?}");
 }
 
 #[test]

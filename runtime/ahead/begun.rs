@@ -8,7 +8,7 @@
 
 use crate::layout::Layout;
 use crate::message::word;
-use crate::start::{self, Start};
+use crate::start::{self, Mapped, Start};
 use crate::sys::{self, *};
 use crate::usual::Usual;
 use crate::wire::*;
@@ -194,12 +194,13 @@ impl Begun {
     /// Becomes the next script, if that suits. Otherwise this process ends, and process 1 goes on without it.
     fn wait(&mut self, pipe: i32) {
         let (mut buffer, mut fds) = ([0u8; RUN_LEN], Cmsg::new());
+        let room = Mapped::ahead();
         let len = look(FD_CONTROL, &mut buffer, &mut fds);
         if !is_script(&buffer) {
             exit(0);
         }
         let mut start = Start::new(word(&buffer, 4), fds.fds());
-        let read = start.read(buffer.get(..len as usize).unwrap_or(&[]));
+        let read = start.read(buffer.get(..len as usize).unwrap_or(&[]), room.as_ref());
         // Some of what bash looks at before its script are terminals and sockets among its standard streams.
         let is_plain = word(&buffer, 4) & RUN_PIPES != 0;
         if read.is_err() || !is_plain || !self.usual.is(&start) {
@@ -208,7 +209,8 @@ impl Begun {
         let Some(script) = start.script().filter(|s| s.count_bytes() < ROOM) else { exit(0) };
         // Taken: the descriptors came already.
         sys::read(FD_CONTROL, &mut buffer);
-        take(&start, &self.usual, self.layout.as_ref(), pipe, Start::place_descriptors);
+        self.usual.is_slow = true;
+        take(&start, &mut self.usual, self.layout.as_ref(), pipe, Start::place_descriptors);
         self.put(script);
         self.bash.note(script);
     }
@@ -217,7 +219,7 @@ impl Begun {
 /// Tells process 1 that this process is the script now, and puts what belongs to that in place.
 pub fn take(
     start: &Start,
-    usual: &Usual,
+    usual: &mut Usual,
     layout: Option<&Layout>,
     pipe: i32,
     place: impl Fn(&Start) -> Result<(), u32>,
@@ -225,6 +227,7 @@ pub fn take(
     if usual.tell(start, pipe).is_err() {
         exit(0);
     }
+    usual.leave();
     if let Err(errno) = place(start) {
         fail(pipe, errno);
     }

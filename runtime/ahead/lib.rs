@@ -18,6 +18,10 @@ mod wire;
 
 #[path = "../init/message.rs"]
 mod message;
+#[path = "../init/place.rs"]
+mod place;
+#[path = "../init/signals.rs"]
+mod signals;
 #[path = "../init/start.rs"]
 mod start;
 #[path = "../init/sys.rs"]
@@ -31,6 +35,7 @@ use begun::{Inner, is_script};
 use core::ffi::CStr;
 use layout::Layout;
 use message::word;
+use signals::Signals;
 use start::Start;
 use sys::*;
 use usual::Usual;
@@ -104,8 +109,8 @@ fn be(title: &CStr, open: bool) {
 struct Bash {
     /// The process that becomes the next script, and our end of its pipe.
     next: Option<(i32, i32)>,
-    /// One that has ended because it did not suit.
-    unsuited: Option<i32>,
+    /// One has ended because the script that came did not suit it.
+    is_unsuited: bool,
     layout: Option<Layout>,
     inner: Option<Inner>,
     usual: Usual,
@@ -116,37 +121,40 @@ impl Between for Bash {
         if self.next.is_some() {
             return None;
         }
-        // The library, which was woken where this process runs, goes first.
-        syscall!(SCHED_YIELD);
+        self.usual.go();
+        // The library, which was woken where this process runs, goes first. It is expected to be slow if it was before.
+        let is_idle = self.usual.is_slow && !readable(FD_CONTROL, PAUSE);
+        if !is_idle {
+            syscall!(SCHED_YIELD);
+        }
         let [ours, theirs] = pipe().ok()?;
         // SAFETY: this process has one thread.
         match before_this(|| unsafe { fork() }) {
-            0 => return Some(self.be_next(theirs)),
+            0 => return Some(self.be_next(theirs, is_idle)),
             pid if pid > 0 => self.next = Some((pid, ours)),
             _ => close(ours),
         }
         close(theirs);
-        if let Some(pid) = self.unsuited {
-            while check(syscall!(WAIT4, pid, 0, 0, 0)) == Err(EINTR) {}
-        }
         None
     }
 
     /// The next script's process listens itself: between the library and it nobody has to wake up.
-    fn listen(&mut self, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
+    fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
         if let Some((pid, pipe)) = self.next.take() {
+            let status = signals.wait(pid);
             if self.usual.hear(pipe) {
-                self.unsuited = None;
-                return Heard::Script { pid, pipe };
+                self.is_unsuited = false;
+                return Heard::Script { status, pipe };
             }
             // What came is no script, or none that suits a bash which has begun; or the process was killed.
             close(pipe);
-            if self.unsuited.is_none() && peek(FD_CONTROL, buffer) >= 8 && is_script(buffer) {
-                self.unsuited = Some(pid);
+            if !self.is_unsuited && peek(FD_CONTROL, buffer) >= 8 && is_script(buffer) {
+                self.is_unsuited = true;
                 return Heard::Nothing;
             }
         }
-        self.unsuited = None;
+        self.is_unsuited = false;
+        self.usual.leave();
         Heard::Message(receive(FD_CONTROL, buffer, fds))
     }
 }
@@ -154,16 +162,16 @@ impl Between for Bash {
 impl Bash {
     fn of_self() -> Bash {
         let (layout, inner) = (Layout::of_self(), Inner::find());
-        Bash { next: None, unsuited: None, layout, inner, usual: Usual::new() }
+        Bash { next: None, is_unsuited: false, layout, inner, usual: Usual::new() }
     }
 
     /// Waits for the next script, as a session of its own, and becomes it; or a bash that begins now and waits in its midst.
     /// Leaves everything else to process 1.
-    fn be_next(&mut self, pipe: i32) -> Start {
+    fn be_next(&mut self, pipe: i32, is_idle: bool) -> Start {
         be(c"bash", true);
         setsid();
         unblock_signals();
-        if !readable(FD_CONTROL, PAUSE)
+        if (is_idle || !readable(FD_CONTROL, PAUSE))
             && let Some(inner) = self.inner
             && let Some(start) = begun::begin(inner, &self.usual, self.layout.as_ref(), pipe)
         {
@@ -175,11 +183,12 @@ impl Bash {
         }
         let len = receive(FD_CONTROL, &mut buffer, &mut fds);
         let mut start = Start::new(word(&buffer, 4), fds.fds());
-        if let Err(errno) = start.read(buffer.get(..len as usize).unwrap_or(&[])) {
+        if let Err(errno) = start.read(buffer.get(..len as usize).unwrap_or(&[]), None) {
             Usual::tell_nothing(pipe);
             begun::fail(pipe, errno as u32);
         }
-        begun::take(&start, &self.usual, self.layout.as_ref(), pipe, Start::place);
+        self.usual.is_slow = false;
+        begun::take(&start, &mut self.usual, self.layout.as_ref(), pipe, Start::place);
         start
     }
 }

@@ -1,13 +1,18 @@
-//! The directory and the environment of the last script. The next one's are mostly the same.
+//! The directory and the environment of the last script, and from where it was asked for. The next one's are mostly the same.
 
+use crate::message::{put, word};
+use crate::place::Stay;
 use crate::start::Start;
 use crate::sys::*;
 use core::ffi::CStr;
 
-/// Most bytes that are kept. A pipe holds more.
+/// Most bytes that are kept.
 const MOST: usize = 32 << 10;
 /// In place of the length of what follows: all is as it was.
 const THE_SAME: u32 = u32::MAX;
+/// After the length: flags.
+const ALONE: u32 = 1;
+const SLOW: u32 = 2;
 /// Variables with which bash does more than read them before its script; those that run a program are never passed on.
 const UNUSUAL: [&[u8]; 3] = [b"BASH", b"POSIX", b"SSH"];
 
@@ -16,12 +21,22 @@ const UNUSUAL: [&[u8]; 3] = [b"BASH", b"POSIX", b"SSH"];
 pub struct Usual {
     bytes: *mut u8,
     len: usize,
+    is_alone: bool,
+    /// It came after a pause.
+    pub is_slow: bool,
+    stay: Stay,
 }
 
 impl Usual {
     /// Nothing yet.
     pub fn new() -> Usual {
-        Usual { bytes: map(-1, MOST).unwrap_or(core::ptr::null_mut()), len: 0 }
+        Usual {
+            bytes: map(-1, MOST).unwrap_or(core::ptr::null_mut()),
+            len: 0,
+            is_alone: false,
+            is_slow: false,
+            stay: Stay::nowhere(),
+        }
     }
 
     fn bytes(&self) -> &[u8] {
@@ -35,12 +50,12 @@ impl Usual {
     /// Tells process 1 that this process is a script, and what it may expect of the next.
     pub fn tell(&self, start: &Start, pipe: i32) -> Result<(), i32> {
         if self.is(start) {
-            return write_all(pipe, &THE_SAME.to_ne_bytes());
+            return write_all(pipe, &head(THE_SAME, start.is_alone, self.is_slow));
         }
         let (directory, environment) = (start.directory(), start.environment());
         let len = directory.len() + environment.len();
-        let len = if len > MOST || self.bytes.is_null() { 0 } else { len };
-        write_all(pipe, &(len as u32).to_ne_bytes())?;
+        let len = if len > MOST.min(room(pipe)) || self.bytes.is_null() { 0 } else { len };
+        write_all(pipe, &head(len as u32, start.is_alone, self.is_slow))?;
         if len == 0 {
             return Ok(());
         }
@@ -50,16 +65,17 @@ impl Usual {
 
     /// As [`Usual::tell`], of a script that could not be read.
     pub fn tell_nothing(pipe: i32) {
-        let _ = write_all(pipe, &0u32.to_ne_bytes());
+        let _ = write_all(pipe, &head(0, false, false));
     }
 
     /// Hears from a process whether it is a script; false when it has ended without becoming one.
     pub fn hear(&mut self, pipe: i32) -> bool {
-        let mut len = [0u8; 4];
-        if !fill(pipe, &mut len) {
+        let mut head = [0u8; 8];
+        if !fill(pipe, &mut head) {
             return false;
         }
-        let len = u32::from_ne_bytes(len);
+        let len = word(&head, 0);
+        (self.is_alone, self.is_slow) = (word(&head, 4) & ALONE != 0, word(&head, 4) & SLOW != 0);
         if len == THE_SAME {
             return true;
         }
@@ -71,6 +87,16 @@ impl Usual {
             self.len = if fill(pipe, room) { len } else { 0 };
         }
         true
+    }
+
+    /// Waits where the last script was asked for, if that is where nobody else is served.
+    pub fn go(&mut self) {
+        if self.is_alone { self.stay.begin() } else { self.stay.leave() }
+    }
+
+    /// Runs anywhere.
+    pub fn leave(&mut self) {
+        self.stay.leave();
     }
 
     /// Whether a script has this directory and this environment.
@@ -94,6 +120,20 @@ impl Usual {
         }
         Some((directory, table))
     }
+}
+
+/// What a pipe holds for certain, however it is written: nobody reads it before this process has ended.
+fn room(pipe: i32) -> usize {
+    const F_GETPIPE_SZ: u32 = 1032;
+    const PARTLY_FILLED: usize = 3 * 4096;
+    check(syscall!(FCNTL, pipe, F_GETPIPE_SZ)).unwrap_or(0).saturating_sub(PARTLY_FILLED)
+}
+
+fn head(len: u32, is_alone: bool, is_slow: bool) -> [u8; 8] {
+    let mut head = [0; 8];
+    put(&mut head, 0, len);
+    put(&mut head, 4, if is_alone { ALONE } else { 0 } | if is_slow { SLOW } else { 0 });
+    head
 }
 
 /// Reads as much as fits; false at the end before that.

@@ -12,6 +12,8 @@ mod birth;
 #[path = "../init/mem.rs"]
 mod mem;
 mod named;
+#[path = "../init/place.rs"]
+mod place;
 #[path = "../init/sys.rs"]
 #[allow(dead_code, reason = "process 1 uses the rest")]
 mod sys;
@@ -22,6 +24,7 @@ mod wire;
 use birth::{Child, Line};
 use core::ffi::CStr;
 use named::{Begun, name};
+use place::elsewhere;
 use sys::*;
 
 /// The program of process 1.

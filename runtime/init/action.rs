@@ -2,6 +2,7 @@
 //! and into the library by which process 1 becomes a bash (`ahead/`).
 
 use crate::message::{put, put_long, word};
+use crate::signals::Signals;
 use crate::start::Start;
 use crate::sys::*;
 use crate::victim::before_this;
@@ -23,24 +24,23 @@ struct Child {
 pub trait Between {
     /// Works ahead. Returns in a process that is an action.
     fn rest(&mut self) -> Option<Start>;
-    /// Waits for the library's next message.
-    fn listen(&mut self, buffer: &mut [u8], fds: &mut Cmsg) -> Heard;
+    /// Waits for the library's next message, or until a process that it was for has ended.
+    fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard;
 }
 
 /// What came.
 pub enum Heard {
     /// A message of this many bytes; 0 or less at the end.
     Message(isize),
-    /// A script, which this process becomes. If it cannot, it says why in the pipe.
-    Script { pid: i32, pipe: i32 },
+    /// A script, and it has ended with this status. If it could not begin, the pipe says why.
+    Script { status: u32, pipe: i32 },
     /// Nothing yet: what came waits for a process that suits it.
     Nothing,
 }
 
 /// What the start of a program needs.
 struct Server {
-    /// A signalfd that tells of children.
-    signals: i32,
+    signals: Signals,
     /// The stack that children use until exec, from its upper end; messages are received at its lower end. It is mapped, so
     /// that it takes no memory before.
     stack: *mut u8,
@@ -48,9 +48,8 @@ struct Server {
 
 /// Serves requests until the library is gone. Returns in a process that is an action.
 pub fn serve(between: &mut impl Between) -> Start {
-    let signals = child_signals();
     let Ok(stack) = map(-1, STACK) else { exit(93) };
-    let server = Server { signals, stack };
+    let server = Server { signals: Signals::new(), stack };
     let mut may_work_ahead = true;
     loop {
         if may_work_ahead && let Some(start) = between.rest() {
@@ -59,41 +58,26 @@ pub fn serve(between: &mut impl Between) -> Start {
         // SAFETY: the lower end of what is mapped for children, none of which is there; no other reference to it lives.
         let buffer = unsafe { core::slice::from_raw_parts_mut(server.stack, RUN_LEN) };
         let mut fds = Cmsg::new();
-        match between.listen(buffer, &mut fds) {
+        match between.listen(&server.signals, buffer, &mut fds) {
             Heard::Message(..4) => exit(0),
             Heard::Message(len) if word(buffer, 0) == MSG_RUN => {
                 let flags = word(buffer, 4);
                 server.run(buffer.get(..len as usize).unwrap_or(&[]), fds.fds());
                 may_work_ahead = flags & RUN_AHEAD != 0;
             }
-            Heard::Message(_) => fds.fds().iter().for_each(|fd| close(*fd)),
-            Heard::Script { pid, pipe } => server.follow(pid, pipe),
+            Heard::Message(_) => {
+                fds.fds().iter().for_each(|fd| close(*fd));
+                if word(buffer, 0) == MSG_FORGET {
+                    server.signals.forget();
+                }
+            }
+            Heard::Script { status, pipe } => end(status, pipe),
             Heard::Nothing => {}
         }
     }
 }
 
-fn child_signals() -> i32 {
-    const CLOEXEC_NONBLOCK: u32 = 0o2_000_000 | 0o4000;
-    let mask = 1u64 << (SIGCHLD - 1);
-    match check(syscall!(SIGNALFD4, -1i32, &raw const mask, 8, CLOEXEC_NONBLOCK)) {
-        Ok(fd) => fd as i32,
-        Err(_) => exit(94),
-    }
-}
-
 impl Server {
-    /// Waits for the end of a script that has begun by itself.
-    fn follow(&self, pid: i32, pipe: i32) {
-        /// The status of a process that did not become its script.
-        const FAILED: u32 = 127 << 8;
-        let status = wait(pid, self.signals);
-        let mut errno = [0u8; 4];
-        let failed = status == FAILED && read(pipe, &mut errno) == 4;
-        done(status, if failed { word(&errno, 0) } else { 0 }, sweep());
-        close(pipe);
-    }
-
     /// Runs an action to its end.
     fn run(&self, message: &[u8], fds: &[i32]) {
         // Who waits to become a script must not be seen by this action. Without one, nothing is there to kill.
@@ -106,7 +90,7 @@ impl Server {
         fds.iter().for_each(|fd| close(*fd));
         match started {
             Ok(pid) => {
-                let status = wait(pid, self.signals);
+                let status = self.signals.wait(pid);
                 done(status, child.errno, sweep());
             }
             Err(e) => done(0, e as u32, 0),
@@ -114,7 +98,7 @@ impl Server {
     }
 
     fn spawn(&self, child: &mut Child, message: &[u8]) -> Result<i32, i32> {
-        let mapped = child.start.read(message)?;
+        let mapped = child.start.read(message, None)?;
         // SAFETY: one past the end of the mapping, whose length is a multiple of 16.
         let top = unsafe { self.stack.add(STACK) };
         // SAFETY: the stack is free; `become_action` never returns and touches only `child`, which outlives it.
@@ -122,6 +106,16 @@ impl Server {
         mapped.unmap();
         pid.map(|pid| pid as i32)
     }
+}
+
+/// Ends a script that has begun by itself.
+fn end(status: u32, pipe: i32) {
+    /// The status of a process that did not become its script.
+    const FAILED: u32 = 127 << 8;
+    let mut errno = [0u8; 4];
+    let failed = status == FAILED && read(pipe, &mut errno) == 4;
+    done(status, if failed { word(&errno, 0) } else { 0 }, sweep());
+    close(pipe);
 }
 
 fn done(status: u32, errno: u32, left: u32) {
@@ -173,55 +167,6 @@ extern "C" fn become_action(arg: *mut u8) -> ! {
 fn fail(child: &mut Child, errno: u32) -> ! {
     child.errno = errno;
     exit(127)
-}
-
-/// Waits for the action's first process and returns its status. Meanwhile passes signals on.
-fn wait(pid: i32, signals: i32) -> u32 {
-    let mut status = 0;
-    loop {
-        let mut fds = [
-            (i64::from(FD_CONTROL) & 0xffff_ffff) | (1 << 32),
-            (i64::from(signals) & 0xffff_ffff) | (1 << 32),
-        ];
-        syscall!(POLL, fds.as_mut_ptr(), 2, -1i32);
-        if fds[1] >> 48 != 0 {
-            let mut info = [0u8; 128 * 8];
-            syscall!(READ, signals, info.as_mut_ptr(), info.len());
-            if reap_one(pid, &mut status) {
-                return status;
-            }
-        }
-        if fds[0] >> 48 != 0 {
-            let mut buffer = [0u8; 64];
-            let mut passed = Cmsg::new();
-            if receive(FD_CONTROL, &mut buffer, &mut passed) < 4 {
-                exit(0); // The library is gone: the kernel kills the rest with this process.
-            }
-            for fd in passed.fds() {
-                close(*fd);
-            }
-            if word(&buffer, 0) == MSG_KILL {
-                // −1 is every process of this PID namespace but this one.
-                syscall!(KILL, -1i32, word(&buffer, 4));
-            }
-        }
-    }
-}
-
-/// Reaps whatever has ended; true when `pid` was among it.
-fn reap_one(pid: i32, status: &mut u32) -> bool {
-    const WNOHANG: u32 = 1;
-    loop {
-        let mut s = 0u32;
-        match check(syscall!(WAIT4, -1i32, &raw mut s, WNOHANG, 0)) {
-            Ok(p) if p as i32 == pid => {
-                *status = s;
-                return true;
-            }
-            Ok(0) | Err(_) => return false,
-            Ok(_) => {}
-        }
-    }
 }
 
 /// Kills every other process of the namespace and reaps it. The kernel holds the task list while it signals, and a fork

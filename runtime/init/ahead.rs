@@ -3,6 +3,7 @@
 
 use crate::action::{Between, Heard};
 use crate::message::word;
+use crate::signals::Signals;
 use crate::start::Start;
 use crate::sys::*;
 use crate::wire::*;
@@ -43,7 +44,7 @@ impl Between for Plain {
         None
     }
 
-    fn listen(&mut self, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
+    fn listen(&mut self, _: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
         let len = receive(FD_CONTROL, buffer, fds);
         self.actions += u32::from(word(buffer, 0) == MSG_RUN);
         Heard::Message(len)

@@ -18,6 +18,8 @@ mod ahead;
 mod mem;
 mod message;
 mod network;
+mod place;
+mod signals;
 #[allow(dead_code, reason = "the bash that it becomes uses the rest")]
 mod start;
 mod steps;

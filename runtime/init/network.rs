@@ -1,7 +1,8 @@
 //! A network namespace of its own, made by a second process while this one mounts: it takes the kernel as long as all the
 //! rest of the set-up.
 
-use crate::sys::{self, *};
+use crate::place;
+use crate::sys::*;
 use core::ffi::CStr;
 
 const CLONE_NEWNET: u32 = 0x4000_0000;
@@ -35,7 +36,7 @@ impl Coming {
             beside(stack.add(STACK), make, made.cast())
         })?;
         if elsewhere {
-            sys::elsewhere(pid as i32);
+            place::elsewhere(pid as i32);
         }
         Ok(Coming { pid: pid as i32, stack, made })
     }

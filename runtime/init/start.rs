@@ -22,6 +22,8 @@ pub struct Start {
     /// −1 when it is in the message.
     payload: i32,
     script: i32,
+    /// Its caller has no other actions under way.
+    pub is_alone: bool,
 }
 
 /// The memory that a [`Start`] points into.
@@ -31,6 +33,20 @@ pub struct Mapped {
 }
 
 impl Mapped {
+    /// Maps what any message needs that brings its payload, and touches what most of them need: for one who has time.
+    #[allow(dead_code, reason = "only a bash has")]
+    pub fn ahead() -> Option<Mapped> {
+        // Each string takes one byte at least, and beside the strings there are three tables.
+        const TABLE: usize = (RUN_LEN + 3) * 8;
+        let map = |len: usize| {
+            let memory = map(-1, len).ok()?;
+            // SAFETY: fresh memory of `len` bytes.
+            unsafe { memory.write_volatile(0) };
+            Some((memory, len))
+        };
+        Some(Mapped { text: map(RUN_LEN)?, table: map(TABLE)? })
+    }
+
     /// The pointers of the [`Start`] are dangling afterwards.
     pub fn unmap(self) {
         unmap(self.text.0, self.text.1);
@@ -55,6 +71,7 @@ impl Start {
             stdio,
             payload,
             script,
+            is_alone: flags & RUN_ALONE != 0,
         }
     }
 
@@ -64,12 +81,14 @@ impl Start {
     }
 
     /// Reads the payload, from the message or its file: three counts, then NUL-terminated strings: cwd, programs, argv, envp.
-    pub fn read(&mut self, message: &[u8]) -> Result<Mapped, i32> {
+    /// `ahead` is used if that was mapped for this, and otherwise memory is mapped now.
+    pub fn read(&mut self, message: &[u8], ahead: Option<&Mapped>) -> Result<Mapped, i32> {
         let inline = message.get(RUN_HEAD..).filter(|_| self.payload < 0);
         let len = inline.map_or_else(|| file_len(self.payload), |bytes| Ok(bytes.len()))?.max(1);
         // Memory of the process's own, not the file's: only that shows in /proc as its arguments.
-        let text = map(-1, len)?;
-        // SAFETY: a fresh mapping of `len` bytes that is unmapped by `Mapped` only.
+        let ahead = ahead.filter(|_| inline.is_some());
+        let text = ahead.map_or_else(|| map(-1, len), |mapped| Ok(mapped.text.0))?;
+        // SAFETY: a mapping of at least `len` bytes that nothing else refers to, and that is unmapped by `Mapped` only.
         let bytes = unsafe { core::slice::from_raw_parts_mut(text, len) };
         match inline {
             Some(inline) => bytes.iter_mut().zip(inline).for_each(|(to, from)| *to = *from),
@@ -79,7 +98,7 @@ impl Start {
         let counts = [word(bytes, 0) as usize, word(bytes, 4) as usize, word(bytes, 8) as usize];
         let strings = counts.iter().try_fold(0usize, |sum, n| sum.checked_add(*n)).filter(|n| *n < len);
         let table_len = (strings.ok_or(EINVAL)? + counts.len()) * 8;
-        let table = map(-1, table_len)?;
+        let table = ahead.map_or_else(|| map(-1, table_len), |mapped| Ok(mapped.table.0))?;
         self.fill(bytes, counts, table.cast()).ok_or(EINVAL)?;
         Ok(Mapped { text: (text, len), table: (table, table_len) })
     }

@@ -89,6 +89,8 @@ pub const ENOTDIR: i32 = 20;
 pub const EINVAL: i32 = 22;
 pub const EROFS: i32 = 30;
 pub const SIGKILL: i32 = 9;
+#[allow(dead_code, reason = "the front starts nothing that it ends")]
+pub const SIGTERM: i32 = 15;
 pub const SIGCHLD: i32 = 17;
 
 pub const O_WRONLY: u32 = 1;
@@ -362,28 +364,6 @@ pub unsafe fn beside(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut
     const VM_FS_FILES: usize = 0x100 | 0x200 | 0x400;
     // SAFETY: the caller keeps this contract.
     unsafe { clone(VM_FS_FILES, stack, core::ptr::null_mut(), run, arg) }
-}
-
-/// Has a process that was just started run on another processor than this one, if it may and there is one: a kernel may
-/// leave it here, behind its parent, for milliseconds. Afterwards it may run where it could before.
-pub fn elsewhere(pid: i32) {
-    const SETAFFINITY: usize = 203;
-    const GETAFFINITY: usize = 204;
-    const GETCPU: usize = 309;
-    let mut all = [0u64; 16];
-    let Ok(len) = check(syscall!(GETAFFINITY, 0, size_of_val(&all), all.as_mut_ptr())) else { return };
-    let mut here = 0u32;
-    if check(syscall!(GETCPU, &raw mut here, 0, 0)).is_err() {
-        return;
-    }
-    let mut others = all;
-    if let Some(word) = others.get_mut(here as usize / 64) {
-        *word &= !(1 << (here % 64));
-    }
-    if others.iter().any(|word| *word != 0) {
-        syscall!(SETAFFINITY, pid, len, others.as_ptr());
-        syscall!(SETAFFINITY, pid, len, all.as_ptr());
-    }
 }
 
 /// Starts `run(arg)` in a child, by the flags of clone(2), and SIGCHLD at its end. `pidfd` is written with CLONE_PIDFD.

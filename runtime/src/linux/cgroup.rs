@@ -5,9 +5,11 @@
 
 use crate::{Error, Limits};
 use serde::{Deserialize, Serialize};
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -102,7 +104,9 @@ pub(crate) struct Cgroup {
     version: u8,
     memory: Option<PathBuf>,
     pids: Option<PathBuf>,
-    allowed: std::cell::Cell<u64>,
+    allowed: Cell<u64>,
+    /// The files that count kills for memory, and refused forks: open from the first look on.
+    counters: [OnceCell<Option<File>>; 2],
 }
 
 impl Cgroup {
@@ -113,8 +117,13 @@ impl Cgroup {
             return Ok(None);
         }
         let name = format!("sbx-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut group =
-            Cgroup { version: host.version, memory: None, pids: None, allowed: std::cell::Cell::new(0) };
+        let mut group = Cgroup {
+            version: host.version,
+            memory: None,
+            pids: None,
+            allowed: Cell::new(0),
+            counters: [OnceCell::new(), OnceCell::new()],
+        };
         let make = |parent: &Path| {
             let dir = parent.join(&name);
             match fs::create_dir(&dir) {
@@ -177,12 +186,14 @@ impl Cgroup {
 
     /// How often the kernel killed for memory, and how often a fork was refused, so far.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        let counter = |dir: &Option<PathBuf>, file: &str, key: &str| {
-            let text = dir.as_ref().and_then(|d| small_file(&d.join(file)).ok()).unwrap_or_default();
-            text.lines().find_map(|l| l.strip_prefix(key)?.trim().parse().ok()).unwrap_or(0)
-        };
         let memory_file = if self.version == 2 { "memory.events" } else { "memory.oom_control" };
-        (counter(&self.memory, memory_file, "oom_kill "), counter(&self.pids, "pids.events", "max "))
+        let [kills, refusals] = &self.counters;
+        let counter = |file: &OnceCell<Option<File>>, dir: &Option<PathBuf>, name: &str, key: &str| {
+            let open = || File::open(dir.as_ref()?.join(name)).ok();
+            file.get_or_init(open).as_ref().and_then(|file| number(file, key)).unwrap_or(0)
+        };
+        let kills = counter(kills, &self.memory, memory_file, "oom_kill ");
+        (kills, counter(refusals, &self.pids, "pids.events", "max "))
     }
 
     /// Its directories.
@@ -208,11 +219,12 @@ impl Drop for Cgroup {
     }
 }
 
-/// A file of the kernel, which is whole in one read: after each action every system call counts.
-fn small_file(path: &Path) -> std::io::Result<String> {
+/// The number after `key` in a file of the kernel, which is whole in one read: after each action every system call counts.
+fn number(file: &File, key: &str) -> Option<u64> {
     let mut buffer = [0u8; 1024];
-    let len = File::open(path)?.read(&mut buffer)?;
-    Ok(String::from_utf8_lossy(&buffer[..len]).into_owned())
+    let len = file.read_at(&mut buffer, 0).ok()?;
+    let text = std::str::from_utf8(&buffer[..len]).ok()?;
+    text.lines().find_map(|l| l.strip_prefix(key)?.trim().parse().ok())
 }
 
 fn set(file: &Path, value: &str) -> Result<(), Error> {

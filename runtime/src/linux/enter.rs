@@ -32,6 +32,14 @@ impl Init {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 
+    /// Has it end its action: at once, or by SIGTERM. What is said when the action has ended already is heard with the next
+    /// one, unless process 1 is told to forget it.
+    pub(crate) fn end_action(&self, at_once: bool) {
+        // SIGNAL_KILL and SIGNAL_TERM. Where nobody is left there is nothing to end.
+        let signal = if at_once { Signal::USR2 } else { Signal::USR1 };
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
+    }
+
     /// One that was started already.
     pub(crate) fn of(pidfd: OwnedFd) -> Init {
         Init { pidfd, is_in_group: false }

@@ -57,8 +57,12 @@ const fn verdict(nr: i64) -> Verdict {
         c::SYS_socketpair => Verdict::Check(Check::Socketpair),
         c::SYS_personality => Verdict::Check(Check::Personality),
         c::SYS_execveat => Verdict::Check(Check::Execveat),
-        // Process 1 has the action's user: without this an action could take its descriptors.
-        c::SYS_prlimit64 => Verdict::Check(Check::NotOfProcess1),
+        // Process 1 has the action's user: without this an action could take its descriptors, or its processor time.
+        c::SYS_prlimit64
+        | c::SYS_sched_setparam
+        | c::SYS_sched_setscheduler
+        | c::SYS_sched_setaffinity
+        | c::SYS_sched_setattr => Verdict::Check(Check::NotOfProcess1),
         // The flags of clone3 lie behind a pointer: with ENOSYS, C libraries fall back to clone. The memfd calls make a
         // file that no mount's noexec covers: the loader would map it. io_uring goes around this filter.
         c::SYS_clone3
@@ -435,6 +439,10 @@ mod tests {
         assert_eq!(native(c::SYS_ioctl, [0, 0x5401, 0, 0, 0, 0]), ALLOW);
         assert_eq!(native(c::SYS_prlimit64, [1, 7, 0, 0, 0, 0]), denied(c::EPERM));
         assert_eq!(native(c::SYS_prlimit64, [0, 7, 0, 0, 0, 0]), ALLOW);
+        for nr in [c::SYS_sched_setaffinity, c::SYS_sched_setscheduler, c::SYS_sched_setattr] {
+            assert_eq!(native(nr, [1, 8, 0, 0, 0, 0]), denied(c::EPERM), "{nr}");
+            assert_eq!(native(nr, [0, 8, 0, 0, 0, 0]), ALLOW, "{nr}");
+        }
         assert_eq!(native(c::SYS_socket, [1, 1, 0, 0, 0, 0]), ALLOW);
         for domain in [2, 10, 16, 17, 38, 40] {
             assert_eq!(native(c::SYS_socket, [domain, 1, 0, 0, 0, 0]), denied(c::EACCES), "{domain}");

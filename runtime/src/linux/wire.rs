@@ -80,8 +80,10 @@ pub const RUN_INLINE: u32 = 8;
 pub const RUN_NO_STDIN: u32 = 16;
 /// Stdout and stderr are pipes, and stdin is one or nothing.
 pub const RUN_PIPES: u32 = 32;
-/// Library to process 1: u32 signal for every process of the action.
-pub const MSG_KILL: u32 = 3;
+/// The caller has no other actions under way: who waits for his next one may stay where this one ends.
+pub const RUN_ALONE: u32 = 64;
+/// Library to process 1: what was asked for by a signal is over.
+pub const MSG_FORGET: u32 = 3;
 /// Process 1 to library: u64 µs of processor time that its children took so far, u32 count of failed optional steps, then
 /// their u32 indexes. Descriptors: those of OP_SENDDIR.
 pub const MSG_READY: u32 = 16;
@@ -90,6 +92,10 @@ pub const MSG_FAILED: u32 = 17;
 /// Process 1 to library: [`DONE_LEN`] bytes: u32 wait status, u32 exec errno (0 when it started), u64 µs of
 /// processor time of all its children so far, u64 peak resident KiB, u32 processes that were left over and killed.
 pub const MSG_DONE: u32 = 18;
+
+/// Signals from the library to process 1: SIGTERM, or SIGKILL, for every process of the action (SIGUSR1 and SIGUSR2).
+pub const SIGNAL_TERM: u32 = 10;
+pub const SIGNAL_KILL: u32 = 12;
 
 /// Most bytes of a MSG_RUN message, and the length of what comes before the payload.
 pub const RUN_LEN: usize = 4096;

@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Time in which the kernel must have killed everything; then the sandbox itself is killed.
 const PATIENCE: Timespec = Timespec { tv_sec: 15, tv_nsec: 0 };
-const SIGKILL: u32 = 9;
 
 /// Limits that fired since they were looked at last.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +68,7 @@ impl Sandbox {
 
     /// Kills all that was begun, and waits for its end.
     pub(crate) fn kill_all(&mut self) -> Result<(), Error> {
-        self.control.signal(SIGKILL)?;
+        self.init.end_action(true);
         let control = self.control.fd();
         let mut fds = [PollFd::from_borrowed_fd(control, PollFlags::IN)];
         loop {
@@ -78,7 +77,7 @@ impl Sandbox {
                     self.init.kill();
                     return Err(Error::Gone("a process did not die".into()));
                 }
-                Ok(_) => return self.ended().map(drop),
+                Ok(_) => return self.ended().and_then(|_| self.control.forget()),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(Error::system("waiting for the end", e)),
             }

@@ -5,13 +5,14 @@ use super::payload;
 use super::recorded::{self, Doubted};
 use super::wire_talk::Done;
 use crate::action::Stdin;
-use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_PIPES, RUN_SCRIPT};
+use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_ALONE, RUN_PIPES, RUN_SCRIPT};
 use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time between SIGTERM and SIGKILL when the wall time is over.
@@ -22,8 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const OUTPUT_FACTOR: u64 = 1024;
 /// …but never below this many bytes of one stream.
 const OUTPUT_FLOOR: u64 = 64 << 20;
-const SIGTERM: u32 = 15;
-const SIGKILL: u32 = 9;
+/// How long only the end of an action is waited for, if nothing has to be fed to it: the output of a short one stays in its
+/// pipes until then, and who waits is woken once instead of three times.
+const SHORT: Duration = Duration::from_millis(1);
+
+/// Actions of this program that are under way.
+static ACTIONS: AtomicUsize = AtomicUsize::new(0);
 
 type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]);
 
@@ -38,7 +43,8 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     }
     let mut started = Instant::now();
     sandbox.allow_memory_as_left()?;
-    let streams = Streams::open(sandbox, action, &payload, script);
+    let under_way = UnderWay::begin();
+    let streams = Streams::open(sandbox, action, &payload, script, under_way.is_alone());
     // Where the walls could not be built nobody listens any more: that comes first.
     if let Some(doubted) = doubted {
         started = doubted.settle(sandbox)?;
@@ -49,11 +55,39 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     Ok(observe(sandbox, action, streams, &end, wall))
 }
 
+/// An action of this program that has not ended.
+struct UnderWay;
+
+impl UnderWay {
+    fn begin() -> UnderWay {
+        ACTIONS.fetch_add(1, Ordering::Relaxed);
+        UnderWay
+    }
+
+    fn is_alone(&self) -> bool {
+        ACTIONS.load(Ordering::Relaxed) == 1
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        ACTIONS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Why the library ended an action.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stop {
     Time,
     Output,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy)]
+struct Sources {
+    /// Word of process 1.
+    end: bool,
+    streams: bool,
 }
 
 struct End {
@@ -97,6 +131,7 @@ impl Streams {
         action: &Action,
         payload: &[u8],
         script: Option<Vec<u8>>,
+        is_alone: bool,
     ) -> Result<Streams, Error> {
         let system = |e| Error::system("a pipe to the action", e);
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|e| system(e.into()));
@@ -141,6 +176,7 @@ impl Streams {
             (action.script().is_some(), RUN_SCRIPT),
             (sandbox.plan.works_ahead, RUN_AHEAD),
             (!is_given, RUN_PIPES),
+            (is_alone, RUN_ALONE),
         ];
         let flags = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| flag).sum();
         sandbox.control.start(flags, streams, payload, script.as_ref().map(AsFd::as_fd))?;
@@ -161,6 +197,7 @@ impl Streams {
         let most = (limits.output.0.saturating_mul(OUTPUT_FACTOR)).max(OUTPUT_FLOOR);
         let mut deadline = started + time;
         let (mut done, mut stop, mut killed) = (None, None, false);
+        let mut is_first = self.feeds.is_empty();
         while done.is_none() || self.reads.iter().any(Option::is_some) {
             let now = Instant::now();
             if now >= deadline {
@@ -171,16 +208,20 @@ impl Streams {
                 }
                 if stop.is_none() {
                     stop = Some(Stop::Time);
-                    sandbox.control.signal(SIGTERM)?;
+                    sandbox.init.end_action(false);
                     deadline = now + GRACE;
                 } else {
-                    sandbox.control.signal(SIGKILL)?;
+                    sandbox.init.end_action(true);
                     killed = true;
                     deadline = now + PATIENCE;
                 }
                 continue;
             }
-            if self.turn(sandbox, done.is_none(), deadline - now, seen)? {
+            let (mut sources, mut time) = (Sources { end: done.is_none(), streams: true }, deadline - now);
+            if std::mem::take(&mut is_first) {
+                (sources.streams, time) = (false, time.min(SHORT));
+            }
+            if self.turn(sandbox, sources, time, seen)? {
                 match sandbox.control.done()? {
                     Some(d) => done = Some(d),
                     None => return Err(gone(sandbox)),
@@ -191,13 +232,16 @@ impl Streams {
             if stop.is_none() && self.outputs.iter().any(|o| o.total() > most) {
                 stop = Some(Stop::Output);
                 if done.is_none() {
-                    sandbox.control.signal(SIGKILL)?;
+                    sandbox.init.end_action(true);
                     killed = true;
                     deadline = Instant::now() + PATIENCE;
                 }
             }
         }
         let done = done.ok_or_else(|| Error::Gone("no end was reported".into()))?;
+        if stop.is_some() {
+            sandbox.control.forget()?;
+        }
         Ok(End { done, stop })
     }
 
@@ -205,25 +249,26 @@ impl Streams {
     fn turn(
         &mut self,
         sandbox: &Sandbox,
-        listen: bool,
+        wait_for: Sources,
         time: Duration,
         seen: Seen<'_>,
     ) -> Result<bool, Error> {
         let [one, two] = &self.reads;
         let mut fds = Vec::with_capacity(5);
-        if listen {
+        if wait_for.end {
             fds.push(PollFd::from_borrowed_fd(sandbox.control.fd(), PollFlags::IN));
         }
-        fds.extend([one, two].into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
-        fds.extend(
-            self.feeds.iter().filter_map(|f| f.pipe.as_ref()).map(|fd| PollFd::new(fd, PollFlags::OUT)),
-        );
+        if wait_for.streams {
+            fds.extend([one, two].into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            let feeds = self.feeds.iter().filter_map(|f| f.pipe.as_ref());
+            fds.extend(feeds.map(|fd| PollFd::new(fd, PollFlags::OUT)));
+        }
         let wait = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: i64::from(time.subsec_nanos()) };
         match poll(&mut fds, Some(&wait)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(Error::system("waiting for the action", e)),
         }
-        let spoke = listen && fds.first().is_some_and(|f| !f.revents().is_empty());
+        let spoke = wait_for.end && fds.first().is_some_and(|f| !f.revents().is_empty());
         drop(fds);
         self.feeds.iter_mut().for_each(Feed::write);
         let streams = [Stream::Stdout, Stream::Stderr];

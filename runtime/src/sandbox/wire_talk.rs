@@ -93,8 +93,9 @@ impl Control {
         self.send(&[MSG_RUN, flags], &fds)
     }
 
-    pub(super) fn signal(&self, number: u32) -> Result<(), Error> {
-        self.send(&[MSG_KILL, number], &[])
+    /// Has process 1 forget that it was to end an action, which has ended.
+    pub(super) fn forget(&self) -> Result<(), Error> {
+        self.send(&[MSG_FORGET], &[])
     }
 
     fn send(&self, words: &[u32], fds: &[BorrowedFd<'_>]) -> Result<(), Error> {

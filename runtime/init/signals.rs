@@ -1,0 +1,85 @@
+//! What process 1 hears beside messages: that a child has ended, and that the library wants an action ended. The latter comes
+//! as signals, because messages may be another process's to receive: one that waits for the next script.
+
+use crate::message::word;
+use crate::sys::*;
+use crate::wire::*;
+
+/// One `struct signalfd_siginfo`.
+const INFO: usize = 128;
+/// Signals that are read at once.
+const ROOM: usize = 8;
+
+/// A signalfd(2). All its signals are blocked.
+pub struct Signals(i32);
+
+impl Signals {
+    pub fn new() -> Signals {
+        const CLOEXEC_NONBLOCK: u32 = 0o2_000_000 | 0o4000;
+        let mask =
+            [SIGCHLD as u32, SIGNAL_TERM, SIGNAL_KILL].iter().fold(0u64, |mask, s| mask | (1 << (s - 1)));
+        match check(syscall!(SIGNALFD4, -1i32, &raw const mask, 8, CLOEXEC_NONBLOCK)) {
+            Ok(fd) => Signals(fd as i32),
+            Err(_) => exit(94),
+        }
+    }
+
+    /// Waits for the end of a child and returns its status. Meanwhile does what the library asks for, and reaps.
+    pub fn wait(&self, pid: i32) -> u32 {
+        let mut status = 0;
+        loop {
+            // Of the control socket only its end: messages come for whoever takes the next script.
+            let mut fds =
+                [i64::from(FD_CONTROL) & 0xffff_ffff, (i64::from(self.0) & 0xffff_ffff) | (1 << 32)];
+            syscall!(POLL, fds.as_mut_ptr(), 2, -1i32);
+            if fds[0] >> 48 != 0 {
+                exit(0); // The library is gone: the kernel kills the rest with this process.
+            }
+            let mut infos = [0u8; INFO * ROOM];
+            let len = read(self.0, &mut infos).max(0) as usize;
+            for info in infos.get(..len).unwrap_or(&[]).chunks_exact(INFO) {
+                if let Some(signal) = asked_for(info) {
+                    // −1 is every process of this PID namespace but this one.
+                    syscall!(KILL, -1i32, signal);
+                }
+            }
+            if reap_one(pid, &mut status) {
+                return status;
+            }
+        }
+    }
+
+    /// Forgets what was asked for an action that has ended.
+    pub fn forget(&self) {
+        let mut infos = [0u8; INFO * ROOM];
+        read(self.0, &mut infos);
+    }
+}
+
+/// The signal that the library wants every process to get. An action can send these too: not with the code and the
+/// sender of who is outside.
+fn asked_for(info: &[u8]) -> Option<i32> {
+    const SI_USER: u32 = 0;
+    let (signal, code, sender) = (word(info, 0), word(info, 8), word(info, 12));
+    match signal {
+        SIGNAL_TERM if code == SI_USER && sender == 0 => Some(SIGTERM),
+        SIGNAL_KILL if code == SI_USER && sender == 0 => Some(SIGKILL),
+        _ => None,
+    }
+}
+
+/// Reaps whatever has ended; true when `pid` was among it.
+fn reap_one(pid: i32, status: &mut u32) -> bool {
+    const WNOHANG: u32 = 1;
+    loop {
+        let mut s = 0u32;
+        match check(syscall!(WAIT4, -1i32, &raw mut s, WNOHANG, 0)) {
+            Ok(p) if p as i32 == pid => {
+                *status = s;
+                return true;
+            }
+            Ok(0) | Err(_) => return false,
+            Ok(_) => {}
+        }
+    }
+}
