@@ -376,6 +376,29 @@ fn python_is_there_under_the_name_that_agents_type() {
 }
 
 #[test]
+fn the_default_locale_is_one_file_and_the_hosts() {
+    if !std::path::Path::new("/usr/lib/locale/C.utf8").exists() {
+        eprintln!("skipped: this host has no C.UTF-8");
+        return;
+    }
+    let world = World::new();
+    let script = "locale -k LC_CTYPE LC_NUMERIC LC_TIME LC_COLLATE LC_MONETARY LC_MESSAGES LC_PAPER LC_NAME LC_ADDRESS \
+        LC_TELEPHONE LC_MEASUREMENT LC_IDENTIFICATION; locale -a | sort -u; printf 'É ß Ω\\n' | tr -d '[:punct:]' | sed 's/./x/g'; \
+        printf 'Zebra\\nähre\\napfel\\n' | sort; ls --nothing; cat nothing";
+    let fresh = |script: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", script]).env("LC_ALL", "C.UTF-8").current_dir(world.workspace());
+        bash.output().expect("bash")
+    };
+    let inside = world.exec(&["-c", &format!("export LC_ALL=C.UTF-8; {script}")]);
+    let outside = fresh(script);
+    assert_eq!(text(&inside.stdout), text(&outside.stdout));
+    assert_eq!(text(&inside.stderr), text(&outside.stderr));
+    let maps = world.exec(&["-c", "LC_ALL=C.UTF-8 grep -c /usr/lib/locale/ /proc/self/maps"]);
+    assert_eq!(text(&maps.stdout), "1\n");
+}
+
+#[test]
 fn root_works_on_a_tree_as_its_owner() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     if !rustix::process::geteuid().is_root() {

@@ -207,9 +207,9 @@ impl Begun {
             exit(0);
         }
         let Some(script) = start.script().filter(|s| s.count_bytes() < ROOM) else { exit(0) };
+        self.usual.take(true, word(&buffer, 8));
         // Taken: the descriptors came already.
         sys::read(FD_CONTROL, &mut buffer);
-        self.usual.is_slow = true;
         take(&start, &mut self.usual, self.layout.as_ref(), pipe, Start::place_descriptors);
         self.put(script);
         self.bash.note(script);

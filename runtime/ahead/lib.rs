@@ -45,10 +45,10 @@ use wire::*;
 unsafe extern "C" {
     /// environ(7): what `main` will get as its environment.
     static mut environ: *const *const u8;
-    /// setlocale(3).
-    fn setlocale(category: i32, locale: *const core::ffi::c_char) -> *mut core::ffi::c_char;
     /// fork(2), by the C library, which keeps account of it.
     fn fork() -> i32;
+    /// setlocale(3).
+    fn setlocale(category: i32, locale: *const core::ffi::c_char) -> *mut core::ffi::c_char;
 }
 
 #[used]
@@ -141,7 +141,7 @@ impl Between for Bash {
     /// The next script's process listens itself: between the library and it nobody has to wake up.
     fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
         if let Some((pid, pipe)) = self.next.take() {
-            let status = signals.wait(pid);
+            let status = signals.wait(pid, (!self.usual.is_slow).then_some(pipe));
             if self.usual.hear(pipe) {
                 self.is_unsuited = false;
                 return Heard::Script { status, pipe };
@@ -187,7 +187,7 @@ impl Bash {
             Usual::tell_nothing(pipe);
             begun::fail(pipe, errno as u32);
         }
-        self.usual.is_slow = false;
+        self.usual.take(false, word(&buffer, 8));
         begun::take(&start, &mut self.usual, self.layout.as_ref(), pipe, Start::place);
         start
     }

@@ -11,8 +11,10 @@ const MOST: usize = 32 << 10;
 /// In place of the length of what follows: all is as it was.
 const THE_SAME: u32 = u32::MAX;
 /// After the length: flags.
-const ALONE: u32 = 1;
-const SLOW: u32 = 2;
+const SLOW: u32 = 1;
+const PROMPT: u32 = 2;
+/// More than it takes to wake a processor, in microseconds: who has waited longer has waited for somebody else.
+const LATE: u32 = 500;
 /// Variables with which bash does more than read them before its script; those that run a program are never passed on.
 const UNUSUAL: [&[u8]; 3] = [b"BASH", b"POSIX", b"SSH"];
 
@@ -21,9 +23,10 @@ const UNUSUAL: [&[u8]; 3] = [b"BASH", b"POSIX", b"SSH"];
 pub struct Usual {
     bytes: *mut u8,
     len: usize,
-    is_alone: bool,
     /// It came after a pause.
     pub is_slow: bool,
+    /// It was taken soon after it was sent, by a caller who had no other under way.
+    is_prompt: bool,
     stay: Stay,
 }
 
@@ -33,8 +36,8 @@ impl Usual {
         Usual {
             bytes: map(-1, MOST).unwrap_or(core::ptr::null_mut()),
             len: 0,
-            is_alone: false,
             is_slow: false,
+            is_prompt: false,
             stay: Stay::nowhere(),
         }
     }
@@ -50,12 +53,12 @@ impl Usual {
     /// Tells process 1 that this process is a script, and what it may expect of the next.
     pub fn tell(&self, start: &Start, pipe: i32) -> Result<(), i32> {
         if self.is(start) {
-            return write_all(pipe, &head(THE_SAME, start.is_alone, self.is_slow));
+            return write_all(pipe, &self.head(THE_SAME));
         }
         let (directory, environment) = (start.directory(), start.environment());
         let len = directory.len() + environment.len();
         let len = if len > MOST.min(room(pipe)) || self.bytes.is_null() { 0 } else { len };
-        write_all(pipe, &head(len as u32, start.is_alone, self.is_slow))?;
+        write_all(pipe, &self.head(len as u32))?;
         if len == 0 {
             return Ok(());
         }
@@ -65,7 +68,7 @@ impl Usual {
 
     /// As [`Usual::tell`], of a script that could not be read.
     pub fn tell_nothing(pipe: i32) {
-        let _ = write_all(pipe, &head(0, false, false));
+        let _ = write_all(pipe, &[0; 8]);
     }
 
     /// Hears from a process whether it is a script; false when it has ended without becoming one.
@@ -75,7 +78,8 @@ impl Usual {
             return false;
         }
         let len = word(&head, 0);
-        (self.is_alone, self.is_slow) = (word(&head, 4) & ALONE != 0, word(&head, 4) & SLOW != 0);
+        let flags = word(&head, 4);
+        (self.is_slow, self.is_prompt) = (flags & SLOW != 0, flags & PROMPT != 0);
         if len == THE_SAME {
             return true;
         }
@@ -89,9 +93,24 @@ impl Usual {
         true
     }
 
-    /// Waits where the last script was asked for, if that is where nobody else is served.
+    /// This process takes a script, after a pause or not, that was sent at this time of [`MSG_RUN`].
+    pub fn take(&mut self, is_slow: bool, sent: u32) {
+        self.is_slow = is_slow;
+        self.is_prompt = sent != 0 && micros().wrapping_sub(sent) < LATE;
+    }
+
+    /// What comes before the directory and the environment.
+    fn head(&self, len: u32) -> [u8; 8] {
+        let mut head = [0; 8];
+        put(&mut head, 0, len);
+        put(&mut head, 4, if self.is_slow { SLOW } else { 0 } | if self.is_prompt { PROMPT } else { 0 });
+        head
+    }
+
+    /// Waits for the next script where the last one ends, which is where the caller is woken, if he comes alone and after
+    /// pauses. If the last one had to wait for somebody else's work, anywhere.
     pub fn go(&mut self) {
-        if self.is_alone { self.stay.begin() } else { self.stay.leave() }
+        if self.is_slow && self.is_prompt { self.stay.begin() } else { self.stay.leave() }
     }
 
     /// Runs anywhere.
@@ -127,13 +146,6 @@ fn room(pipe: i32) -> usize {
     const F_GETPIPE_SZ: u32 = 1032;
     const PARTLY_FILLED: usize = 3 * 4096;
     check(syscall!(FCNTL, pipe, F_GETPIPE_SZ)).unwrap_or(0).saturating_sub(PARTLY_FILLED)
-}
-
-fn head(len: u32, is_alone: bool, is_slow: bool) -> [u8; 8] {
-    let mut head = [0; 8];
-    put(&mut head, 0, len);
-    put(&mut head, 4, if is_alone { ALONE } else { 0 } | if is_slow { SLOW } else { 0 });
-    head
 }
 
 /// Reads as much as fits; false at the end before that.

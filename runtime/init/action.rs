@@ -90,7 +90,7 @@ impl Server {
         fds.iter().for_each(|fd| close(*fd));
         match started {
             Ok(pid) => {
-                let status = self.signals.wait(pid);
+                let status = self.signals.wait(pid, None);
                 done(status, child.errno, sweep());
             }
             Err(e) => done(0, e as u32, 0),

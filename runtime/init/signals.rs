@@ -24,16 +24,20 @@ impl Signals {
         }
     }
 
-    /// Waits for the end of a child and returns its status. Meanwhile does what the library asks for, and reaps.
-    pub fn wait(&self, pid: i32) -> u32 {
+    /// Waits for the end of a child and returns its status. Meanwhile does what the library asks for, and reaps. Wakes up
+    /// when `pipe`, where one is given, is written to: this processor sleeps less deeply from then on.
+    pub fn wait(&self, pid: i32, mut pipe: Option<i32>) -> u32 {
+        let readable = |fd: i32| (i64::from(fd) & 0xffff_ffff) | (1 << 32);
         let mut status = 0;
         loop {
             // Of the control socket only its end: messages come for whoever takes the next script.
-            let mut fds =
-                [i64::from(FD_CONTROL) & 0xffff_ffff, (i64::from(self.0) & 0xffff_ffff) | (1 << 32)];
-            syscall!(POLL, fds.as_mut_ptr(), 2, -1i32);
+            let mut fds = [i64::from(FD_CONTROL), readable(self.0), readable(pipe.unwrap_or(-1))];
+            syscall!(POLL, fds.as_mut_ptr(), fds.len(), -1i32);
             if fds[0] >> 48 != 0 {
                 exit(0); // The library is gone: the kernel kills the rest with this process.
+            }
+            if fds[2] >> 48 != 0 {
+                pipe = None;
             }
             let mut infos = [0u8; INFO * ROOM];
             let len = read(self.0, &mut infos).max(0) as usize;

@@ -22,8 +22,6 @@ pub struct Start {
     /// −1 when it is in the message.
     payload: i32,
     script: i32,
-    /// Its caller has no other actions under way.
-    pub is_alone: bool,
 }
 
 /// The memory that a [`Start`] points into.
@@ -71,7 +69,6 @@ impl Start {
             stdio,
             payload,
             script,
-            is_alone: flags & RUN_ALONE != 0,
         }
     }
 

@@ -315,6 +315,15 @@ pub fn readable(fd: i32, milliseconds: i32) -> bool {
     }
 }
 
+/// Microseconds of CLOCK_MONOTONIC, without their upper half.
+pub fn micros() -> u32 {
+    const CLOCK_GETTIME: usize = 228;
+    const MONOTONIC: u32 = 1;
+    let mut time = [0i64; 2];
+    syscall!(CLOCK_GETTIME, MONOTONIC, time.as_mut_ptr());
+    time[0].wrapping_mul(1_000_000).wrapping_add(time[1] / 1000) as u32
+}
+
 /// A pipe: its end for reading, and that for writing; closed on exec.
 pub fn pipe() -> Result<[i32; 2], i32> {
     const PIPE2: usize = 293;

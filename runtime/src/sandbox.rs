@@ -49,6 +49,8 @@ pub struct Sandbox {
     plan: Plan,
     policy: Policy,
     cpu_before: std::time::Duration,
+    /// When the last action had ended.
+    ended: Option<std::time::Instant>,
     timings: Timings,
     /// Kills for memory and refused forks until the last action.
     counts: (u64, u64),
@@ -339,6 +341,7 @@ impl Begun {
             plan,
             policy: policy.clone(),
             cpu_before: ready.cpu,
+            ended: None,
             timings: self.timings,
             counts: (0, 0),
             used: 0,

@@ -3,6 +3,7 @@
 
 mod data;
 mod loader;
+mod locale;
 mod tree;
 
 use crate::Policy;

@@ -65,8 +65,9 @@ pub const OP_CHDIR: u32 = 23;
 pub const MSG_GO: u32 = 1;
 /// Library to process 1: its cgroups stand. Descriptors: the files that take it into them.
 pub const MSG_GROUP: u32 = 4;
-/// Library to process 1: run an action; u32 flags, and then the payload with RUN_INLINE. Descriptors: stdin without
-/// RUN_NO_STDIN, stdout, stderr, the payload's file without RUN_INLINE, and perhaps a script.
+/// Library to process 1: run an action; u32 flags, u32 time, and then the payload with RUN_INLINE. Descriptors: stdin
+/// without RUN_NO_STDIN, stdout, stderr, the payload's file without RUN_INLINE, and perhaps a script. The time is when this
+/// was sent, in microseconds of CLOCK_MONOTONIC, or 0 when the caller has other actions under way.
 pub const MSG_RUN: u32 = 2;
 /// The action is `bash -c SCRIPT`, which a fork of process 1 may become when that is a bash.
 pub const RUN_SCRIPT: u32 = 1;
@@ -80,8 +81,6 @@ pub const RUN_INLINE: u32 = 8;
 pub const RUN_NO_STDIN: u32 = 16;
 /// Stdout and stderr are pipes, and stdin is one or nothing.
 pub const RUN_PIPES: u32 = 32;
-/// The caller has no other actions under way: who waits for his next one may stay where this one ends.
-pub const RUN_ALONE: u32 = 64;
 /// Library to process 1: what was asked for by a signal is over.
 pub const MSG_FORGET: u32 = 3;
 /// Process 1 to library: u64 µs of processor time that its children took so far, u32 count of failed optional steps, then
@@ -99,7 +98,7 @@ pub const SIGNAL_KILL: u32 = 12;
 
 /// Most bytes of a MSG_RUN message, and the length of what comes before the payload.
 pub const RUN_LEN: usize = 4096;
-pub const RUN_HEAD: usize = 8;
+pub const RUN_HEAD: usize = 12;
 /// Length of a MSG_DONE message in bytes, its kind included.
 pub const DONE_LEN: usize = 32;
 /// Most failed optional steps that a MSG_READY names.

@@ -53,7 +53,7 @@ impl Sandbox {
             return Err(Error::Session("expected descriptors for all three streams".into()));
         };
         let streams = (Some(stdin.as_fd()), [stdout.as_fd(), stderr.as_fd()]);
-        self.control.start(RUN_TERMINAL, streams, &payload, None)
+        self.control.start(RUN_TERMINAL, false, streams, &payload, None)
     }
 
     /// Readable when the action that was begun has ended.

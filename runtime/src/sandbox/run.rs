@@ -5,7 +5,7 @@ use super::payload;
 use super::recorded::{self, Doubted};
 use super::wire_talk::Done;
 use crate::action::Stdin;
-use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_ALONE, RUN_PIPES, RUN_SCRIPT};
+use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_PIPES, RUN_SCRIPT};
 use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -23,8 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const OUTPUT_FACTOR: u64 = 1024;
 /// …but never below this many bytes of one stream.
 const OUTPUT_FLOOR: u64 = 64 << 20;
-/// How long only the end of an action is waited for, if nothing has to be fed to it: the output of a short one stays in its
-/// pipes until then, and who waits is woken once instead of three times.
+/// How long only the end of an action is waited for, after a pause at least as long, and if nothing has to be fed to it: the
+/// output of a short one stays in its pipes until then, and who waits is woken once instead of three times. Without a
+/// pause process 1 is about to speak while he looks at the pipes.
 const SHORT: Duration = Duration::from_millis(1);
 
 /// Actions of this program that are under way.
@@ -51,7 +52,9 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     }
     let mut streams = streams?;
     let end = streams.serve(sandbox, action, started, seen)?;
-    let wall = started.elapsed();
+    let ended = Instant::now();
+    let wall = ended - started;
+    sandbox.ended = Some(ended);
     Ok(observe(sandbox, action, streams, &end, wall))
 }
 
@@ -176,10 +179,9 @@ impl Streams {
             (action.script().is_some(), RUN_SCRIPT),
             (sandbox.plan.works_ahead, RUN_AHEAD),
             (!is_given, RUN_PIPES),
-            (is_alone, RUN_ALONE),
         ];
         let flags = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| flag).sum();
-        sandbox.control.start(flags, streams, payload, script.as_ref().map(AsFd::as_fd))?;
+        sandbox.control.start(flags, is_alone, streams, payload, script.as_ref().map(AsFd::as_fd))?;
         let limit = sandbox.policy.limits.output.0;
         Ok(Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] })
     }
@@ -197,7 +199,8 @@ impl Streams {
         let most = (limits.output.0.saturating_mul(OUTPUT_FACTOR)).max(OUTPUT_FLOOR);
         let mut deadline = started + time;
         let (mut done, mut stop, mut killed) = (None, None, false);
-        let mut is_first = self.feeds.is_empty();
+        let has_paused = sandbox.ended.is_some_and(|ended| started.saturating_duration_since(ended) > SHORT);
+        let mut is_quiet = has_paused && self.feeds.is_empty();
         while done.is_none() || self.reads.iter().any(Option::is_some) {
             let now = Instant::now();
             if now >= deadline {
@@ -218,7 +221,7 @@ impl Streams {
                 continue;
             }
             let (mut sources, mut time) = (Sources { end: done.is_none(), streams: true }, deadline - now);
-            if std::mem::take(&mut is_first) {
+            if std::mem::take(&mut is_quiet) {
                 (sources.streams, time) = (false, time.min(SHORT));
             }
             if self.turn(sandbox, sources, time, seen)? {

@@ -9,6 +9,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
 };
+use rustix::time::{ClockId, clock_gettime};
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -71,26 +72,28 @@ impl Control {
     }
 
     /// Starts an action: its standard streams, its payload, and a script that is too long for that. Without a stdin that is
-    /// the null device.
+    /// the null device. `is_alone` when this program has no other under way.
     pub(super) fn start(
         &self,
         flags: u32,
+        is_alone: bool,
         (stdin, outputs): (Option<BorrowedFd<'_>>, [BorrowedFd<'_>; 2]),
         payload: &[u8],
         script: Option<BorrowedFd<'_>>,
     ) -> Result<(), Error> {
         let flags = if stdin.is_none() { flags | RUN_NO_STDIN } else { flags };
         let streams = stdin.into_iter().chain(outputs);
+        let time = if is_alone { now() } else { 0 };
         if RUN_HEAD + payload.len() <= RUN_LEN {
             let mut bytes = Vec::with_capacity(RUN_HEAD + payload.len());
-            bytes.extend([MSG_RUN, flags | RUN_INLINE].iter().flat_map(|w| w.to_ne_bytes()));
+            bytes.extend([MSG_RUN, flags | RUN_INLINE, time].iter().flat_map(|w| w.to_ne_bytes()));
             bytes.extend(payload);
             let fds: Vec<_> = streams.chain(script).collect();
             return self.send_bytes(&bytes, &fds);
         }
         let payload = sys::sealed_file(payload).map_err(|e| Error::system("the action's arguments", e))?;
         let fds: Vec<_> = streams.chain([payload.as_fd()]).chain(script).collect();
-        self.send(&[MSG_RUN, flags], &fds)
+        self.send(&[MSG_RUN, flags, time], &fds)
     }
 
     /// Has process 1 forget that it was to end an action, which has ended.
@@ -217,6 +220,13 @@ impl Control {
 }
 
 /// The u64 at a word of a message; 0 where there is none.
+/// Microseconds that have passed, without the upper half, and never 0.
+fn now() -> u32 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let micros = now.tv_sec.wrapping_mul(1_000_000).wrapping_add(now.tv_nsec / 1000);
+    (micros as u32).max(1)
+}
+
 fn long(words: &[u32], at: usize) -> u64 {
     let word = |at: usize| words.get(at).copied().map_or(0, u64::from);
     word(at) | word(at + 1) << 32

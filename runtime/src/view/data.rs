@@ -3,7 +3,7 @@
 /// Needed by every program: locale, time zone, terminal, the loader's cache.
 pub(super) const ALWAYS: [&str; 7] = [
     "/etc/ld.so.cache",
-    "/usr/lib/locale/C.utf8",
+    super::locale::DIRECTORY,
     "/usr/share/locale/locale.alias",
     "/usr/share/zoneinfo/UTC",
     "/lib/terminfo/d/dumb",

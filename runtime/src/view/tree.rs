@@ -4,7 +4,7 @@
 //! A tree is made of copies. It is used as long as every file it was made from is what it was (device, inode, size and
 //! times), and is replaced as a whole. Without a cache that is the user's alone, files are bound one by one.
 
-use super::{PATH, SHELLS, View, data, loader};
+use super::{PATH, SHELLS, View, data, loader, locale};
 use crate::Policy;
 use crate::cache::{self, Use};
 use crate::linux::wire::{BASH_FAILS, BASH_ON_TRIAL};
@@ -27,7 +27,7 @@ static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Its name beside the bash.
 const AHEAD_NAME: &str = "ahead.so";
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 14;
+const VERSION: u32 = 15;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -332,6 +332,11 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
             fs::create_dir_all(parent)?;
         }
         fs::write(to, content)?;
+    }
+    if view.directories.contains(Path::new(locale::DIRECTORY)) {
+        // Never in place of one that the policy shows.
+        let archive = fs::File::create_new(place(Path::new(locale::ARCHIVE)));
+        archive.and_then(|mut file| file.write_all(&locale::archive(Path::new(locale::DIRECTORY))?))?;
     }
     let shells = place(Path::new(SHELLS));
     if shells.join("bash").exists() {
