@@ -1,4 +1,4 @@
-//! The directory and the environment of the last script, and from where it was asked for. The next one's are mostly the same.
+//! The directory and the environment of the last script, and when it came. The next one's are mostly the same.
 
 use crate::message::{put, word};
 use crate::place::Stay;

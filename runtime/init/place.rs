@@ -59,32 +59,29 @@ impl Places {
     }
 }
 
-/// A process that stays at a processor for a while.
+/// A process that stays at a processor for a while: where it may run otherwise.
 #[derive(Clone)]
-pub struct Stay {
-    /// Where, and where it may run otherwise.
-    at: Option<(u32, Places)>,
-}
+pub struct Stay(Option<Places>);
 
 #[allow(dead_code, reason = "only a bash does")]
 impl Stay {
     pub const fn nowhere() -> Stay {
-        Stay { at: None }
+        Stay(None)
     }
 
     /// Stays where it runs.
     pub fn begin(&mut self) {
-        if self.at.is_none()
+        if self.0.is_none()
             && let (Some(here), Some(all)) = (here(), Places::of_self())
             && all.only(here).set(0)
         {
-            self.at = Some((here, all));
+            self.0 = Some(all);
         }
     }
 
     /// Runs where it could before.
     pub fn leave(&mut self) {
-        if let Some((_, all)) = self.at.take() {
+        if let Some(all) = self.0.take() {
             all.set(0);
         }
     }
