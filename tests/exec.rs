@@ -302,7 +302,7 @@ fn a_program_that_changes_is_noticed_by_a_sandbox_that_is_opened_from_a_record()
     assert!(!run(Stdio::null()).1.contains("the record of the last time"));
     for _ in 0..2 {
         let mut sbx = world.sbx();
-        sbx.args(["exec", "--timings", "-c", "true"]).env("XDG_CACHE_HOME", world.path("cache"));
+        sbx.args(["exec", "--timings", "-c", "true"]).env("XDG_CACHE_HOME", world.dir.path().join("cache"));
         assert!(!text(&sbx.output().unwrap().stderr).contains("the record of the last time"));
     }
 }
@@ -373,6 +373,21 @@ fn python_is_there_under_the_name_that_agents_type() {
     let world = World::new();
     let output = world.exec(&["--policy", "python", "-c", "python -c 'print(6 * 7)'"]);
     assert_eq!(text(&output.stdout), "42\n", "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_view_of_python_is_gathered_like_the_others() {
+    let world = World::new();
+    // Beside the bash lies what it is loaded ahead with, where this host's can be.
+    let beside = |policy: &str| {
+        let mut sbx = world.sbx();
+        sbx.args(["exec", "--policy", policy, "-c", "echo /usr/libexec/sbx/*"]);
+        // Nothing was gathered before.
+        let seen = sbx.env("XDG_CACHE_HOME", world.dir.path().join("cache")).output().expect("sbx");
+        assert!(seen.status.success(), "{}", text(&seen.stderr));
+        text(&seen.stdout)
+    };
+    assert_eq!(beside("python"), beside("whitelist"));
 }
 
 #[test]

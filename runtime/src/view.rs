@@ -94,6 +94,9 @@ impl View {
                 finder.view.code.insert(at);
             }
         }
+        // A library that one program needs may be data of another, which asks for it by name.
+        let View { data, libraries, live, .. } = &mut finder.view;
+        data.retain(|at, _| live.contains(at) || !libraries.contains_key(at));
         finder.view
     }
 

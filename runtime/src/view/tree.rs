@@ -334,9 +334,12 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
         fs::write(to, content)?;
     }
     if view.directories.contains(Path::new(locale::DIRECTORY)) {
-        // Never in place of one that the policy shows.
-        let archive = fs::File::create_new(place(Path::new(locale::ARCHIVE)));
-        archive.and_then(|mut file| file.write_all(&locale::archive(Path::new(locale::DIRECTORY))?))?;
+        // Without it the directory is read. It never takes the place of one that the policy shows.
+        if let Ok(archive) = locale::archive(Path::new(locale::DIRECTORY))
+            && let Ok(mut file) = fs::File::create_new(place(Path::new(locale::ARCHIVE)))
+        {
+            file.write_all(&archive)?;
+        }
     }
     let shells = place(Path::new(SHELLS));
     if shells.join("bash").exists() {
