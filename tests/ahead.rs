@@ -201,6 +201,22 @@ fn the_end_of_an_actions_time_is_not_the_next_ones() {
 }
 
 #[test]
+fn an_action_can_be_ended_at_every_moment_of_its_beginning() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut shell = open(dir.path());
+    for i in 0..120 {
+        // Between the message and the script a process takes it, tells process 1, and becomes a bash.
+        if i % 2 == 0 {
+            std::thread::sleep(Duration::from_millis(15));
+        }
+        let time = Duration::from_micros(i * 7 % 400);
+        let seen = shell.run(&Action::bash("sleep 60").time(time)).expect("ends");
+        assert_eq!((seen.outcome, seen.exit_code), (sbx::Outcome::TimedOut, 124), "{time:?}: {seen:?}");
+        assert_eq!(shell.run(&Action::bash("echo on")).expect("runs").stdout.text(), "on\n", "{time:?}");
+    }
+}
+
+#[test]
 fn memory_that_runs_out_takes_the_script_and_not_process_1() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut policy = Policy::preset("whitelist").expect("a preset");

@@ -193,6 +193,8 @@ impl Begun {
 
     /// Becomes the next script, if that suits. Otherwise this process ends, and process 1 goes on without it.
     fn wait(&mut self, pipe: i32) {
+        // What ends the script while it is taken ends it when it has begun.
+        let signals = mask_signals(!0);
         let (mut buffer, mut fds) = ([0u8; RUN_LEN], Cmsg::new());
         let room = Mapped::ahead();
         let len = look(FD_CONTROL, &mut buffer, &mut fds);
@@ -208,15 +210,15 @@ impl Begun {
         }
         let Some(script) = start.script().filter(|s| s.count_bytes() < ROOM) else { exit(0) };
         self.usual.take(true, word(&buffer, 8));
-        // Taken: the descriptors came already.
-        sys::read(FD_CONTROL, &mut buffer);
         take(&start, &mut self.usual, self.layout.as_ref(), pipe, Start::place_descriptors);
         self.put(script);
         self.bash.note(script);
+        mask_signals(signals);
     }
 }
 
-/// Tells process 1 that this process is the script now, and puts what belongs to that in place.
+/// Tells process 1 that this process is the script now, takes the message that was looked at, and puts what belongs to the
+/// script in place. Whoever dies between the first two has not taken it, which process 1 sees.
 pub fn take(
     start: &Start,
     usual: &mut Usual,
@@ -227,6 +229,8 @@ pub fn take(
     if usual.tell(start, pipe).is_err() {
         exit(0);
     }
+    // The descriptors came already.
+    sys::read(FD_CONTROL, &mut [0; 4]);
     usual.leave();
     if let Err(errno) = place(start) {
         fail(pipe, errno);

@@ -142,7 +142,9 @@ impl Between for Bash {
     fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
         if let Some((pid, pipe)) = self.next.take() {
             let status = signals.wait(pid, (!self.usual.is_slow).then_some(pipe));
-            if self.usual.hear(pipe) {
+            // No other script is asked for before this one has ended: if one is, this is it, and was not taken.
+            let is_waiting = readable(FD_CONTROL, 0) && peek(FD_CONTROL, buffer) >= 8 && is_script(buffer);
+            if self.usual.hear(pipe) && !is_waiting {
                 self.is_unsuited = false;
                 return Heard::Script { status, pipe };
             }
@@ -170,25 +172,30 @@ impl Bash {
     fn be_next(&mut self, pipe: i32, is_idle: bool) -> Start {
         be(c"bash", true);
         setsid();
-        unblock_signals();
-        if (is_idle || !readable(FD_CONTROL, PAUSE))
-            && let Some(inner) = self.inner
-            && let Some(start) = begun::begin(inner, &self.usual, self.layout.as_ref(), pipe)
-        {
-            return start;
+        let is_idle = is_idle || !readable(FD_CONTROL, PAUSE);
+        if is_idle && let Some(inner) = self.inner {
+            // Bash looks at what is blocked when it begins.
+            unblock_signals();
+            if let Some(start) = begun::begin(inner, &self.usual, self.layout.as_ref(), pipe) {
+                return start;
+            }
+            mask_signals(!0);
         }
         let (mut buffer, mut fds) = ([0u8; RUN_LEN], Cmsg::new());
-        if peek(FD_CONTROL, &mut buffer) < 4 || !is_script(&buffer) {
+        let len = look(FD_CONTROL, &mut buffer, &mut fds);
+        if !is_script(&buffer) {
             exit(0);
         }
-        let len = receive(FD_CONTROL, &mut buffer, &mut fds);
         let mut start = Start::new(word(&buffer, 4), fds.fds());
-        if let Err(errno) = start.read(buffer.get(..len as usize).unwrap_or(&[]), None) {
-            Usual::tell_nothing(pipe);
+        let read = start.read(buffer.get(..len.max(0) as usize).unwrap_or(&[]), None);
+        self.usual.take(false, word(&buffer, 8));
+        if let Err(errno) = read {
+            self.usual.tell_nothing(pipe);
+            sys::read(FD_CONTROL, &mut buffer);
             begun::fail(pipe, errno as u32);
         }
-        self.usual.take(false, word(&buffer, 8));
         begun::take(&start, &mut self.usual, self.layout.as_ref(), pipe, Start::place);
+        unblock_signals();
         start
     }
 }

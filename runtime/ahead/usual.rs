@@ -67,8 +67,8 @@ impl Usual {
     }
 
     /// As [`Usual::tell`], of a script that could not be read.
-    pub fn tell_nothing(pipe: i32) {
-        let _ = write_all(pipe, &[0; 8]);
+    pub fn tell_nothing(&self, pipe: i32) {
+        let _ = write_all(pipe, &self.head(0));
     }
 
     /// Hears from a process whether it is a script; false when it has ended without becoming one.

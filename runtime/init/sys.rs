@@ -142,8 +142,15 @@ pub fn default_signals() {
 
 /// Unblocks every signal, for the action about to be started.
 pub fn unblock_signals() {
-    let none = 0u64;
-    syscall!(SIGPROCMASK, 2, &raw const none, 0, 8);
+    mask_signals(0);
+}
+
+/// Has these signals wait; returns those that had to before.
+pub fn mask_signals(signals: u64) -> u64 {
+    const SIG_SETMASK: u32 = 2;
+    let mut before = 0u64;
+    syscall!(SIGPROCMASK, SIG_SETMASK, &raw const signals, &raw mut before, 8);
+    before
 }
 
 pub fn open(path: &CStr, flags: u32, mode: u32) -> Result<i32, i32> {
