@@ -94,6 +94,12 @@ fn the_doctor_and_the_plan_speak_and_hold() {
     let output = world.sbx().args(["doctor", "--json"]).output().unwrap();
     let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(object["ok"], true, "{object}");
+    for (cache, state) in [(world.dir.path().join("cache"), "ok"), ("/proc".into(), "warn")] {
+        let output = world.sbx().args(["doctor", "--json"]).env("XDG_CACHE_HOME", cache).output().unwrap();
+        let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let views = object["findings"].as_array().unwrap().iter().find(|f| f["wall"] == "views").unwrap();
+        assert_eq!((views["state"].as_str(), &object["ok"]), (Some(state), &true.into()), "{views}");
+    }
     let output = world.sbx().arg("plan").output().unwrap();
     let plan = text(&output.stdout);
     let at = |needle: &str| plan.find(needle).unwrap_or_else(|| panic!("{needle}: {plan}"));

@@ -375,7 +375,7 @@ fn view_of(policy: &Policy, workspace: &Path) -> (Arc<View>, Looked) {
     if let Some((view, _)) = known {
         return (view.clone(), Looked { doubt: None, kept: None, in_use: None });
     }
-    let Prepared { view, in_use, doubt } = View::look_up(policy, workspace);
+    let Prepared { view, in_use, doubt, .. } = View::look_up(policy, workspace);
     let view = Arc::new(view);
     (view.clone(), Looked { doubt, kept: Some((key, view)), in_use })
 }

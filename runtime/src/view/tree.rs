@@ -78,6 +78,8 @@ pub(crate) struct Prepared {
     pub in_use: Option<Use>,
     /// Why it may be out of date.
     pub doubt: Option<Doubt>,
+    /// Why its files are bound one by one.
+    pub not_gathered: Option<String>,
 }
 
 /// A recorded view may be out of date: the files it was made from were not looked at yet.
@@ -202,17 +204,37 @@ impl View {
         }
     }
 
+    /// Why the files of a policy are bound one by one in sandboxes of a workspace; `None` where they are gathered in the
+    /// user's cache, as they should be: a sandbox opens faster, and its next bash can be loaded ahead.
+    pub fn not_gathered(policy: &Policy, workspace: &Path) -> Option<String> {
+        View::look_up(policy, workspace).not_gathered
+    }
+
     /// As [`View::resolve`], but looked up in the user's cache, and with its files gathered there where that is possible;
     /// they stay as long as the use that comes with it. A cache inside `workspace` is not used: an action's changes may
     /// be committed there.
     pub(crate) fn look_up(policy: &Policy, workspace: &Path) -> Prepared {
-        let bare = |view| Prepared { view, in_use: None, doubt: None };
-        let Ok(views) = cache::private(VIEWS) else { return bare(View::resolve(policy)) };
+        let bare = |view, why: &dyn std::fmt::Display| Prepared {
+            view,
+            in_use: None,
+            doubt: None,
+            not_gathered: Some(why.to_string()),
+        };
+        let views = match cache::private(VIEWS) {
+            Ok(views) => views,
+            Err(e) => return bare(View::resolve(policy), &format!("the cache: {e}")),
+        };
         let cache = views.parent().unwrap_or(&views);
         let may_execute = statvfs(cache).is_ok_and(|s| !s.f_flag.contains(StatVfsMountFlags::NOEXEC));
         let is_ours = [TREES, FILES, VIEWS].iter().any(|dir| workspace.starts_with(cache.join(dir)));
-        if !may_execute || is_ours || cache.starts_with(workspace) {
-            return bare(View::resolve(policy));
+        if !may_execute {
+            return bare(
+                View::resolve(policy),
+                &format!("no program can be started from {}", cache.display()),
+            );
+        }
+        if is_ours || cache.starts_with(workspace) {
+            return bare(View::resolve(policy), &format!("{} and the workspace overlap", cache.display()));
         }
         let record = views.join(policy.sha256());
         if let Some(prepared) = recorded(&record) {
@@ -221,10 +243,13 @@ impl View {
         let mut view = View::resolve(policy);
         let stamps = stamps(&view, policy);
         // A cache that cannot be written costs time, no more.
-        let Ok((tree, in_use)) = gather(&view, &stamps) else { return bare(view) };
+        let (tree, in_use) = match gather(&view, &stamps) {
+            Ok(gathered) => gathered,
+            Err(e) => return bare(view, &e),
+        };
         view.give(tree);
         let _ = write(&record, &Record { version: version(), view: view.clone() }, &stamps);
-        Prepared { view, in_use: Some(in_use), doubt: None }
+        Prepared { view, in_use: Some(in_use), doubt: None, not_gathered: None }
     }
 }
 
@@ -251,7 +276,8 @@ fn recorded(path: &Path) -> Option<Prepared> {
     let root = &record.view.tree.as_ref()?.root;
     let in_use = cache::in_use(root.parent()?, root.file_name()?.to_str()?)?;
     let doubt = Doubt { record: path.into(), stamps };
-    let prepared = Prepared { view: record.view, in_use: Some(in_use), doubt: Some(doubt) };
+    let prepared =
+        Prepared { view: record.view, in_use: Some(in_use), doubt: Some(doubt), not_gathered: None };
     (record.version == version()).then_some(prepared)
 }
 
@@ -316,7 +342,8 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
                 (_, true) => Kind::Program,
                 _ => Kind::Data,
             };
-            fs::hard_link(stored(store, from, kind)?, &to)?;
+            let linked = stored(store, from, kind).and_then(|copy| fs::hard_link(copy, &to));
+            linked.map_err(|e| io::Error::other(format!("{} as {}: {e}", from.display(), at.display())))?;
         }
     }
     for (link, target) in view.links.iter().filter(|(l, _)| l.parent() != Some(Path::new("/"))) {

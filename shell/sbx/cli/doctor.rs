@@ -1,7 +1,7 @@
 //! `sbx doctor`: each wall, whether it stands here, and what to do when it does not. The last line is a trial.
 
 use super::exit_codes::FAILED;
-use sbx::{Action, Host, Policy, Sandbox, Shell};
+use sbx::{Action, Host, Policy, Sandbox, Shell, View};
 use serde::Serialize;
 use std::fs;
 use std::process::ExitCode;
@@ -31,8 +31,16 @@ struct Finding {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let host = Host::probe();
-    let findings =
-        [platform(), namespaces(), landlock(&host), memory(&host), processes(&host), trial(), wasi()];
+    let findings = [
+        platform(),
+        namespaces(),
+        landlock(&host),
+        memory(&host),
+        processes(&host),
+        trial(),
+        views(),
+        wasi(),
+    ];
     let failed = findings.iter().any(|f| f.state == State::Fail);
     if args.json {
         let object =
@@ -188,6 +196,25 @@ fn trial() -> Finding {
             "a wall does not hold: please report this",
         ),
         Err(e) => finding("trial", State::Fail, format!("{e:#}"), ""),
+    }
+}
+
+/// No wall, but what makes a sandbox open in milliseconds.
+fn views() -> Finding {
+    let of = |preset: &str| -> anyhow::Result<Option<String>> {
+        let dir = tempfile_dir()?;
+        let why = View::not_gathered(&Policy::preset(preset)?, &dir);
+        let _ = fs::remove_dir(&dir);
+        Ok(why.map(|why| format!("{preset}: {why}")))
+    };
+    let advice = "sandboxes open slower: HOME or XDG_CACHE_HOME has to be the user's own, and programs must start there";
+    let found: anyhow::Result<Vec<Option<String>>> = ["whitelist", "python"].map(of).into_iter().collect();
+    match found.map(|found| found.into_iter().flatten().collect::<Vec<_>>()) {
+        Ok(whys) if whys.is_empty() => {
+            finding("views", State::Ok, "the programs of a policy are copied once and shared", "")
+        }
+        Ok(whys) => finding("views", State::Warn, whys.join("; "), advice),
+        Err(e) => finding("views", State::Warn, format!("{e:#}"), advice),
     }
 }
 
