@@ -209,7 +209,7 @@ impl Begun {
             exit(0);
         }
         let Some(script) = start.script().filter(|s| s.count_bytes() < ROOM) else { exit(0) };
-        self.usual.take(true, word(&buffer, 8));
+        self.usual.came(true, word(&buffer, 8));
         take(&start, &mut self.usual, self.layout.as_ref(), pipe, Start::place_descriptors);
         self.put(script);
         self.bash.note(script);

@@ -45,10 +45,10 @@ use wire::*;
 unsafe extern "C" {
     /// environ(7): what `main` will get as its environment.
     static mut environ: *const *const u8;
-    /// fork(2), by the C library, which keeps account of it.
-    fn fork() -> i32;
     /// setlocale(3).
     fn setlocale(category: i32, locale: *const core::ffi::c_char) -> *mut core::ffi::c_char;
+    /// fork(2), by the C library, which keeps account of it.
+    fn fork() -> i32;
 }
 
 #[used]
@@ -143,14 +143,14 @@ impl Between for Bash {
         if let Some((pid, pipe)) = self.next.take() {
             let status = signals.wait(pid, (!self.usual.is_slow).then_some(pipe));
             // No other script is asked for before this one has ended: if one is, this is it, and was not taken.
-            let is_waiting = readable(FD_CONTROL, 0) && peek(FD_CONTROL, buffer) >= 8 && is_script(buffer);
-            if self.usual.hear(pipe) && !is_waiting {
+            let was_left = readable(FD_CONTROL, 0) && script_waits(buffer);
+            if self.usual.hear(pipe) && !was_left {
                 self.is_unsuited = false;
                 return Heard::Script { status, pipe };
             }
             // What came is no script, or none that suits a bash which has begun; or the process was killed.
             close(pipe);
-            if !self.is_unsuited && peek(FD_CONTROL, buffer) >= 8 && is_script(buffer) {
+            if !self.is_unsuited && script_waits(buffer) {
                 self.is_unsuited = true;
                 return Heard::Nothing;
             }
@@ -187,8 +187,8 @@ impl Bash {
             exit(0);
         }
         let mut start = Start::new(word(&buffer, 4), fds.fds());
-        let read = start.read(buffer.get(..len.max(0) as usize).unwrap_or(&[]), None);
-        self.usual.take(false, word(&buffer, 8));
+        let read = start.read(buffer.get(..len as usize).unwrap_or(&[]), None);
+        self.usual.came(false, word(&buffer, 8));
         if let Err(errno) = read {
             self.usual.tell_nothing(pipe);
             sys::read(FD_CONTROL, &mut buffer);
@@ -198,6 +198,11 @@ impl Bash {
         unblock_signals();
         start
     }
+}
+
+/// Whether the next message asks for a script. Waits for one.
+fn script_waits(buffer: &mut [u8]) -> bool {
+    peek(FD_CONTROL, buffer) >= 8 && is_script(buffer)
 }
 
 /// Reads the locale that a script has by default: the C library keeps it, and nobody can tell.

@@ -93,8 +93,8 @@ impl Usual {
         true
     }
 
-    /// This process takes a script, after a pause or not, that was sent at this time of [`MSG_RUN`].
-    pub fn take(&mut self, is_slow: bool, sent: u32) {
+    /// A script has come, after a pause or not, that was sent at this time of [`MSG_RUN`].
+    pub fn came(&mut self, is_slow: bool, sent: u32) {
         self.is_slow = is_slow;
         self.is_prompt = sent != 0 && micros().wrapping_sub(sent) < LATE;
     }

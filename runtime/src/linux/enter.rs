@@ -2,6 +2,7 @@
 //! is copied, whatever the caller's size, and nothing of the caller runs inside.
 
 use super::identity::Borrowed;
+use super::wire::{SIGNAL_KILL, SIGNAL_TERM};
 use crate::birth::{self, Child, Stage};
 use crate::plan::UID;
 use crate::sys as raw;
@@ -35,8 +36,13 @@ impl Init {
     /// Has it end its action: at once, or by SIGTERM. What is said when the action has ended already is heard with the next
     /// one, unless process 1 is told to forget it.
     pub(crate) fn end_action(&self, at_once: bool) {
-        // SIGNAL_KILL and SIGNAL_TERM. Where nobody is left there is nothing to end.
+        const {
+            assert!(
+                Signal::USR1.as_raw() as u32 == SIGNAL_TERM && Signal::USR2.as_raw() as u32 == SIGNAL_KILL
+            )
+        };
         let signal = if at_once { Signal::USR2 } else { Signal::USR1 };
+        // Where nobody is left there is nothing to end.
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
     }
 

@@ -1,4 +1,4 @@
-//! `sbx doctor`: each wall, whether it stands here, and what to do when it does not. The last line is a trial.
+//! `sbx doctor`: each wall, whether it stands here, and what to do when it does not. The last lines are trials.
 
 use super::exit_codes::FAILED;
 use sbx::{Action, Host, Policy, Sandbox, Shell, View};
