@@ -156,10 +156,8 @@ fn children(pid: u32, name: &str) -> Vec<u32> {
     let all: Vec<u32> = lists
         .flat_map(|list| list.split_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<_>>())
         .collect();
-    let is_it = |pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split(|b| *b == 0).next() == Some(name.as_bytes())
-    };
+    let is_it =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end() == name;
     all.into_iter().filter(is_it).collect()
 }
 

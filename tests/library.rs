@@ -1,6 +1,7 @@
 //! The library in a program with threads and children of its own: nothing leaks, and nothing of one sandbox is another's.
 
 use sbx::{Action, Policy, Sandbox, Shell};
+use std::collections::BTreeSet;
 use std::process::Command;
 
 /// What a leak would show in: descriptors, mounts, threads and children of this process.
@@ -52,6 +53,7 @@ fn a_program_with_threads_and_children_can_embed_it() {
     sandboxes_leak_nothing(&policy, 60);
     threads_do_not_meet(&policy);
     other_children_are_left_alone(&policy);
+    limits_are_each_sandboxs_own();
 }
 
 #[test]
@@ -107,6 +109,37 @@ fn threads_do_not_meet(policy: &Policy) {
         }
     });
     settles(before);
+}
+
+/// A sandbox may have the cgroup of one before it.
+fn limits_are_each_sandboxs_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |memory: &str, processes: u32| {
+        let text =
+            format!("extends = \"whitelist\"\n[limits]\nmemory = \"{memory}\"\nprocesses = {processes}\n");
+        Sandbox::open(&Policy::parse(&text, "limits.toml").unwrap(), dir.path()).unwrap()
+    };
+    let (mut groups, mut is_kept) = (BTreeSet::new(), false);
+    for _ in 0..3 {
+        for (memory, processes, is_met) in [("64 MiB", 8, true), ("256 MiB", 40, false), ("64 MiB", 8, true)]
+        {
+            let mut sandbox = open(memory, processes);
+            let mut seen = |script: &str| sandbox.run(&Action::bash(script)).unwrap();
+            // What was before does not count.
+            let first = seen("grep -E ':(memory|pids):' /proc/self/cgroup");
+            assert!(first.limits_hit.is_empty(), "{first:?}");
+            let processes = seen("for i in {1..20}; do sleep 0.2 & done; wait").limits_hit;
+            let memory = seen("head -c 120m /dev/zero | tail -n 1 | wc -c").limits_hit;
+            if !first.enforced.iter().any(|wall| wall.starts_with("cgroup")) {
+                return eprintln!("SKIPPED: no cgroup on this host");
+            }
+            assert_eq!(processes, if is_met { vec!["processes"] } else { vec![] });
+            assert_eq!(memory, if is_met { vec!["memory"] } else { vec![] });
+            is_kept = first.enforced.iter().any(|wall| wall.starts_with("cgroup1:"));
+            groups.insert(first.stdout.text());
+        }
+    }
+    assert!(!is_kept || groups.len() < 9, "none was used again: {groups:?}");
 }
 
 fn other_children_are_left_alone(policy: &Policy) {

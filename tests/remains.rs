@@ -1,9 +1,12 @@
-//! `sbx exec` does not wait until its sandbox is gone. It goes all the same: no process, cgroup or open pipe is left.
+//! `sbx exec` does not wait until its sandbox is gone, and a program that lives on keeps a cgroup for its next sandbox. All goes
+//! the same: no process, cgroup or open pipe is left.
 
 mod world;
 
 use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 use world::World;
 
@@ -31,14 +34,18 @@ fn groups(pid: u32) -> Vec<PathBuf> {
 
 /// This file has one test: it waits for every child of the process, and orphans become its children.
 #[test]
-fn nothing_is_left_of_a_one_shot() {
+fn nothing_is_left_of_a_program() {
     set_child_subreaper(Some(getpid())).expect("Linux 3.4");
     let world = World::new();
-    for script in ["true", "exit 3", "sleep 300 & disown; setsid sleep 300 & echo x > f", "kill -9 $$"] {
+    let scripts = ["true", "exit 3", "sleep 300 & disown; setsid sleep 300 & echo x > f", "kill -9 $$"];
+    let one_shots = scripts.map(|script| (vec!["exec", "-c", script], ""));
+    let lives_on = (vec!["shell", "--json"], "{\"run\": \"sleep 300 & echo x > f\"}\n");
+    for (arguments, input) in one_shots.into_iter().chain([lives_on]) {
         let mut sbx = world.sbx();
-        let child = sbx.args(["exec", "-c", script]).stdout(std::process::Stdio::piped()).spawn();
-        let child = child.expect("sbx starts");
+        sbx.args(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = sbx.spawn().expect("sbx starts");
         let pid = child.id();
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it is read");
         // It returns when nobody holds the pipe any more.
         child.wait_with_output().expect("its output");
         let deadline = Instant::now() + PATIENCE;
@@ -50,9 +57,9 @@ fn nothing_is_left_of_a_one_shot() {
                 Ok(Some(_)) => {}
                 Ok(None) => std::thread::sleep(Duration::from_millis(2)),
             }
-            assert!(Instant::now() < deadline, "a process is left of: {script}");
+            assert!(Instant::now() < deadline, "a process is left of: {arguments:?}");
         }
         let left = groups(pid);
-        assert!(left.is_empty(), "{left:?} of: {script}");
+        assert!(left.is_empty(), "{left:?} of: {arguments:?}");
     }
 }

@@ -271,7 +271,10 @@ fn start(steps: &[u8], record: &'static [u8], user: (u32, u32)) -> Option<Begun>
         close(plan);
         return None;
     }
-    send(control, &wire::MSG_GO.to_ne_bytes(), &[plan]);
+    // The kind, and no flags.
+    let mut go = [0u8; wire::GO_LEN];
+    go.iter_mut().zip(wire::MSG_GO.to_ne_bytes()).for_each(|(to, b)| *to = b);
+    send(control, &go, &[plan]);
     close(plan);
     Some(Begun {
         control: control + 1,

@@ -9,7 +9,7 @@ use crate::victim::before_this;
 use crate::wire::*;
 
 /// Bytes of stack for a child until exec, above the message that asks for it.
-const STACK: usize = 16 << 10;
+pub const STACK: usize = 16 << 10;
 
 /// An action's child as the parent sees it: what to start, and why that failed.
 struct Child {
@@ -41,21 +41,20 @@ pub enum Heard {
 /// What the start of a program needs.
 struct Server {
     signals: Signals,
-    /// The stack that children use until exec, from its upper end; messages are received at its lower end. It is mapped, so
-    /// that it takes no memory before.
+    /// The stack that children use until exec, from its upper end; messages are received at its lower end.
     stack: *mut u8,
 }
 
-/// Serves requests until the library is gone. Returns in a process that is an action.
-pub fn serve(between: &mut impl Between) -> Start {
-    let Ok(stack) = map(-1, STACK) else { exit(93) };
+/// Serves requests until the library is gone. Returns in a process that is an action. `stack` is of [`STACK`] bytes, which
+/// take no memory before the first message, and which nobody else uses.
+pub fn serve(between: &mut impl Between, stack: *mut u8) -> Start {
     let server = Server { signals: Signals::new(), stack };
     let mut may_work_ahead = true;
     loop {
         if may_work_ahead && let Some(start) = between.rest() {
             return start;
         }
-        // SAFETY: the lower end of what is mapped for children, none of which is there; no other reference to it lives.
+        // SAFETY: the lower end of what is there for children, none of which is there; no other reference to it lives.
         let buffer = unsafe { core::slice::from_raw_parts_mut(server.stack, RUN_LEN) };
         let mut fds = Cmsg::new();
         match between.listen(&server.signals, buffer, &mut fds) {
@@ -66,15 +65,23 @@ pub fn serve(between: &mut impl Between) -> Start {
                 may_work_ahead = flags & RUN_AHEAD != 0;
             }
             Heard::Message(_) => {
-                fds.fds().iter().for_each(|fd| close(*fd));
-                if word(buffer, 0) == MSG_FORGET {
-                    server.signals.forget();
+                match word(buffer, 0) {
+                    MSG_FORGET => server.signals.forget(),
+                    // Without the limits nothing may be started.
+                    MSG_GROUP if !join(fds.fds()) => exit(94),
+                    _ => {}
                 }
+                fds.fds().iter().for_each(|fd| close(*fd));
             }
             Heard::Script { status, pipe } => end(status, pipe),
             Heard::Nothing => {}
         }
     }
+}
+
+/// Enters the cgroups. Who moves himself, and has one thread, waits for nobody (cgroup v1).
+fn join(doors: &[i32]) -> bool {
+    doors.iter().all(|door| write_all(*door, b"0").is_ok())
 }
 
 impl Server {
@@ -99,7 +106,7 @@ impl Server {
 
     fn spawn(&self, child: &mut Child, message: &[u8]) -> Result<i32, i32> {
         let mapped = child.start.read(message, None)?;
-        // SAFETY: one past the end of the mapping, whose length is a multiple of 16.
+        // SAFETY: one past the end of the stack, whose length is a multiple of 16.
         let top = unsafe { self.stack.add(STACK) };
         // SAFETY: the stack is free; `become_action` never returns and touches only `child`, which outlives it.
         let pid = before_this(|| check(unsafe { vfork(top, become_action, (child as *mut Child).cast()) }));

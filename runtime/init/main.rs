@@ -19,6 +19,7 @@ mod mem;
 mod message;
 mod network;
 mod place;
+mod room;
 mod signals;
 #[allow(dead_code, reason = "the bash that it becomes uses the rest")]
 mod start;
@@ -28,14 +29,17 @@ mod sys;
 mod victim;
 
 use message::{put, word};
-use sys::{Cmsg, MADVISE, exit, syscall};
+use sys::{Cmsg, exit};
 use wire::*;
 
 /// What the kernel left on the stack is not needed: no arguments, no environment.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _start() -> ! {
-    core::arch::naked_asm!("xor ebp, ebp", "and rsp, -16", "call {main}", "ud2", main = sym main)
+    core::arch::naked_asm!(
+        "xor ebp, ebp", "mov rdi, rsp", "lea rsp, [rip + {stack} + {len}]", "call {main}", "ud2",
+        stack = sym room::STACK, len = const room::STACK_LEN, main = sym main
+    )
 }
 
 #[panic_handler]
@@ -43,20 +47,29 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     exit(97)
 }
 
-extern "C" fn main() -> ! {
+extern "C" fn main(stack: usize) -> ! {
+    room::leave_stack(stack);
     sys::block_signals();
     sys::default_signals();
     sys::setsid();
     sys::name(c"sbx-init");
     victim::open_file();
-    // Who has sent the plan already has work of his own, and needs the other processor himself.
-    let is_waited_for = !sys::readable(FD_CONTROL, 0);
-    let network = network::Coming::start(is_waited_for);
     let mut buffer = [0u8; 64];
     let mut fds = Cmsg::new();
-    if sys::receive(FD_CONTROL, &mut buffer, &mut fds) < 4 || word(&buffer, 0) != MSG_GO {
-        exit(96);
-    }
+    let mut hear = |buffer: &mut [u8; 64]| {
+        if sys::receive(FD_CONTROL, buffer, &mut fds) < GO_LEN as isize || word(buffer, 0) != MSG_GO {
+            exit(96);
+        }
+    };
+    // Who has work of his own besides needs the other processor himself.
+    let network = if sys::readable(FD_CONTROL, 0) {
+        hear(&mut buffer);
+        network::Coming::start(word(&buffer, 4) & GO_AWAITED != 0)
+    } else {
+        let network = network::Coming::start(true);
+        hear(&mut buffer);
+        network
+    };
     match steps::build(fds.fds(), network) {
         Ok(ready) => ready.send(),
         Err((step, errno)) => {
@@ -68,22 +81,11 @@ extern "C" fn main() -> ! {
             exit(95)
         }
     }
-    give_back_stack();
+    room::give_back_stack();
     sys::syscall!(sys::UMASK, 0o022);
     // Only a process that is an action comes back, and this program never is one.
-    action::serve(&mut ahead::Plain::new());
+    action::serve(&mut ahead::Plain::new(), room::CHILD.start());
     exit(92)
-}
-
-/// Returns the pages below that carrying the plan out has touched.
-fn give_back_stack() {
-    const MADV_DONTNEED: u32 = 4;
-    const PAGE: usize = 4096;
-    const DEPTH: usize = 64 << 10;
-    let here = 0u8;
-    // A page for the frames of this function and of the call.
-    let top = ((&raw const here as usize) & !(PAGE - 1)) - PAGE;
-    syscall!(MADVISE, top - DEPTH, DEPTH, MADV_DONTNEED);
 }
 
 /// The precompiled `core` names it in its unwind tables; nothing here unwinds (`panic=abort`).

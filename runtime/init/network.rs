@@ -1,18 +1,17 @@
 //! A network namespace of its own, made by a second process while this one mounts: it takes the kernel as long as all the
 //! rest of the set-up.
 
+use crate::action::STACK;
 use crate::place;
+use crate::room::CHILD;
 use crate::sys::*;
 use core::ffi::CStr;
 
 const CLONE_NEWNET: u32 = 0x4000_0000;
-/// Bytes of stack for the second process.
-const STACK: usize = 8 << 10;
 
 /// A network namespace that is being made.
 pub struct Coming {
     pid: i32,
-    stack: *mut u8,
     made: *mut Made,
 }
 
@@ -28,26 +27,25 @@ impl Coming {
     /// Starts to make one; on another processor than this one, if that is wanted.
     pub fn start(elsewhere: bool) -> Result<Coming, i32> {
         let proc = open(c"/proc", O_PATH | O_DIRECTORY, 0)?;
-        let stack = map(-1, STACK)?;
-        let made = stack.cast::<Made>();
-        // SAFETY: `made` lies at the lower end of the fresh mapping, far below what `make` puts on its stack.
+        let made = CHILD.start().cast::<Made>();
+        // SAFETY: there is no other child yet. `made` lies at the lower end of its stack, far below what `make` puts on it.
         let pid = check(unsafe {
             made.write(Made { namespace: -(EINVAL as isize), proc });
-            beside(stack.add(STACK), make, made.cast())
+            beside(CHILD.start().add(STACK), make, made.cast())
         })?;
         if elsewhere {
             place::elsewhere(pid as i32);
         }
-        Ok(Coming { pid: pid as i32, stack, made })
+        Ok(Coming { pid: pid as i32, made })
     }
 
     /// Waits until it is made, and enters it.
     pub fn enter(self) -> Result<(), i32> {
         while check(syscall!(WAIT4, self.pid, 0, 0, 0)) == Err(EINTR) {}
-        // SAFETY: the process that wrote it has ended; the mapping lives until the next lines.
+        // SAFETY: the process that wrote it has ended.
         let Made { namespace, proc } = unsafe { self.made.read() };
         close(proc);
-        unmap(self.stack, STACK);
+        CHILD.give_back();
         let namespace = check(namespace)? as i32;
         let entered = check(syscall!(SETNS, namespace, CLONE_NEWNET)).map(drop);
         close(namespace);

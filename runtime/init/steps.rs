@@ -3,6 +3,7 @@
 use crate::action::used;
 use crate::message::{put, put_long, word};
 use crate::network::Coming;
+use crate::room;
 use crate::sys::{self, *};
 use crate::wire::*;
 use core::ffi::CStr;
@@ -83,7 +84,7 @@ pub fn build(fds: &[i32], network: Result<Coming, i32>) -> Result<Ready, (u32, i
 
 fn read_plan(fd: i32) -> Result<&'static [u8], i32> {
     let len = file_len(fd)?;
-    let p = map(fd, len)?;
+    let p = room::file(fd, len)?;
     // SAFETY: a private mapping of `len` bytes, unmapped when the plan is carried out; the library sealed the file.
     Ok(unsafe { core::slice::from_raw_parts(p, len) })
 }
@@ -111,7 +112,7 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
     let State { ready, ruleset, network } = state;
     let (path, data) = (s.text1, s.text2.as_ptr());
     match s.op {
-        OP_BASE => base(path),
+        OP_BASE => base(path, data),
         OP_TMPFS => {
             mkdirs(path, 0o755)?;
             mount(c"tmpfs", path, c"tmpfs", s.a, data)
@@ -157,7 +158,6 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
             done
         }
         OP_HOSTNAME => check(syscall!(SETHOSTNAME, path.as_ptr(), path.count_bytes())).map(drop),
-        OP_GROUP => join(),
         OP_NETWORK => network.take().ok_or(EINVAL)??.enter(),
         OP_LOOPBACK => loopback(),
         OP_LISTEN => {
@@ -208,20 +208,6 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
     }
 }
 
-/// Enters the cgroups. Who moves himself, and has one thread, waits for nobody (cgroup v1).
-fn join() -> Result<(), i32> {
-    let mut buffer = [0u8; 64];
-    let mut files = Cmsg::new();
-    if receive(FD_CONTROL, &mut buffer, &mut files) < 4 || word(&buffer, 0) != MSG_GROUP {
-        return Err(EINVAL);
-    }
-    for file in files.fds() {
-        write_all(*file, b"0")?;
-        close(*file);
-    }
-    Ok(())
-}
-
 const AT_FDCWD: i32 = -100;
 const AT_EMPTY_PATH: u32 = 0x1000;
 const MNT_DETACH: u32 = 2;
@@ -264,10 +250,10 @@ fn chdir(path: &CStr) -> Result<(), i32> {
 
 /// Covers `path` with a tmpfs and makes that the root, the host in its `/old`. Sources are then `/old/…`, so nothing
 /// that is mounted in the view can hide a source.
-fn base(path: &CStr) -> Result<(), i32> {
+fn base(path: &CStr, data: *const u8) -> Result<(), i32> {
     // Slave first: no mount of ours may ever propagate to the host.
     mount(c"none", c"/", c"none", MS_SLAVE_REC, core::ptr::null())?;
-    mount(c"tmpfs", path, c"tmpfs", MS_NOSUID_NODEV, c"mode=755,size=16m".as_ptr().cast())?;
+    mount(c"tmpfs", path, c"tmpfs", MS_NOSUID_NODEV, data)?;
     chdir(path)?;
     for dir in [c"new", c"old", c"empty"] {
         check(syscall!(MKDIR, dir.as_ptr(), 0o755))?;

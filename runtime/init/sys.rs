@@ -189,12 +189,17 @@ pub fn read_at(fd: i32, bytes: &mut [u8]) -> Result<(), i32> {
 
 /// Maps a file, or fresh zeroed memory when `fd` is −1.
 pub fn map(fd: i32, len: usize) -> Result<*mut u8, i32> {
+    map_at(0, fd, len)
+}
+
+/// As [`map`], and at this address if it is free.
+pub fn map_at(address: usize, fd: i32, len: usize) -> Result<*mut u8, i32> {
     const PROT_READ: u32 = 1;
     const PROT_WRITE: u32 = 2;
     const MAP_PRIVATE: u32 = 2;
     const MAP_ANONYMOUS: u32 = 0x20;
     let flags = if fd < 0 { MAP_PRIVATE | MAP_ANONYMOUS } else { MAP_PRIVATE };
-    check(syscall!(MMAP, 0, len, PROT_READ | PROT_WRITE, flags, fd as isize, 0)).map(|p| p as *mut u8)
+    check(syscall!(MMAP, address, len, PROT_READ | PROT_WRITE, flags, fd as isize, 0)).map(|p| p as *mut u8)
 }
 
 pub fn unmap(p: *mut u8, len: usize) {

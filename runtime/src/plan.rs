@@ -19,15 +19,17 @@ use step::{NODEV, NOEXEC, NOSUID, RDONLY};
 
 /// The uid and gid of an action, whoever the caller is.
 pub(crate) use crate::linux::wire::UID;
-/// Size of `/tmp` and the home directory together, as a share of the workspace's limit.
-const ROOT_INODES: u64 = 8_192;
 
 /// Where the agent's changes to the workspace gather, before the host is detached.
 pub(crate) const UPPER: &str = "/layer/upper";
 /// Memory that processes share by name (shm_open(3)).
 const SHM: &str = "/dev/shm";
-/// The area behind `/tmp`, the home directory and `/dev/shm`.
+/// The area behind `/tmp`, the home directory and `/dev/shm`. It lies in the file system of the root, of which nothing else is
+/// writable: each file system costs a sandbox 16 KiB of the kernel's memory, and more where thousands are live.
 const SCRATCH_DIR: &str = "/scratch";
+/// Size and files of that file system where only `/dev/shm` is writable.
+const SHM_BYTES: u64 = 64 << 20;
+const SHM_INODES: u64 = 8_192;
 
 const SEALED: u64 = RDONLY | NOSUID | NODEV | NOEXEC;
 const SCRATCH: u64 = NOSUID | NODEV | NOEXEC;
@@ -211,7 +213,7 @@ fn new(path: impl AsRef<Path>) -> PathBuf {
     under("/new", path.as_ref())
 }
 
-fn under(top: impl AsRef<Path>, path: &Path) -> PathBuf {
+pub(crate) fn under(top: impl AsRef<Path>, path: &Path) -> PathBuf {
     top.as_ref().join(path.strip_prefix("/").unwrap_or(path))
 }
 
@@ -238,7 +240,11 @@ impl Build<'_> {
     /// Everything that is to exist, mount by mount.
     fn view(&mut self, view: &View, workspace: &Workspace, at: &Path) {
         let limits = &self.policy.limits;
-        self.push(Step::Base { cover: self.host.cover.as_ref().into() });
+        let (bytes, inodes) = (limits.workspace.0, limits.inodes);
+        let (base_bytes, base_inodes) =
+            if self.policy.write_tmp { (bytes, inodes) } else { (SHM_BYTES, SHM_INODES) };
+        let cover = self.host.cover.as_ref().into();
+        self.push(Step::Base { cover, bytes: base_bytes, inodes: base_inodes });
         for (link, target) in &view.links {
             // A top directory that is a link on the host is one here.
             if link.parent() == Some(Path::new("/")) {
@@ -288,28 +294,24 @@ impl Build<'_> {
         self.dev();
         self.proc();
         let scratch = self.scratch_flags();
-        let (bytes, inodes) = (limits.workspace.0, limits.inodes);
-        if self.policy.write_tmp {
-            self.push(Step::Tmpfs { at: "/scratch".into(), bytes, inodes, mode: 0o755, flags: scratch });
-            for (dir, place, mode, flags) in [
-                ("/scratch/tmp", "/tmp", 0o1777, scratch),
-                ("/scratch/home", "/home/agent", 0o755, scratch),
-                ("/scratch/shm", SHM, 0o1777, SCRATCH),
-            ] {
-                self.push(Step::Mkdir { at: dir.into(), mode });
-                self.push(Step::Bind {
-                    from: dir.into(),
-                    at: new(place),
-                    flags,
-                    directory: true,
-                    is_there: false,
-                    optional: false,
-                });
-            }
-        } else {
-            for place in ["/tmp", "/home/agent"] {
+        for (dir, place, mode, flags) in [
+            ("/scratch/tmp", "/tmp", 0o1777, scratch),
+            ("/scratch/home", "/home/agent", 0o755, scratch),
+            ("/scratch/shm", SHM, 0o1777, SCRATCH),
+        ] {
+            if !self.policy.write_tmp && place != SHM {
                 self.push(Step::Mkdir { at: new(place), mode: 0o755 });
+                continue;
             }
+            self.push(Step::Mkdir { at: dir.into(), mode });
+            self.push(Step::Bind {
+                from: dir.into(),
+                at: new(place),
+                flags,
+                directory: true,
+                is_there: false,
+                optional: false,
+            });
         }
         if let Some(objects) = &workspace.objects {
             self.bind(objects, Path::new(OBJECTS), SEALED, true);
@@ -360,15 +362,6 @@ impl Build<'_> {
             ("stderr", "/proc/self/fd/2"),
         ] {
             self.push(Step::Symlink { target: target.into(), at: new(Path::new("/dev").join(at)) });
-        }
-        if !self.policy.write_tmp {
-            self.push(Step::Tmpfs {
-                at: new(SHM),
-                bytes: 64 << 20,
-                inodes: ROOT_INODES,
-                mode: 0o1777,
-                flags: SCRATCH,
-            });
         }
     }
 
@@ -440,10 +433,6 @@ impl Build<'_> {
         self.push(Step::NoNewPrivs);
         self.push(Step::Capabilities);
         self.landlock(view, workspace, at);
-        // Late: the library makes the groups meanwhile.
-        if cgroup.version > 0 {
-            self.push(Step::Group);
-        }
         let program = seccomp::program(self.policy.network);
         self.push(Step::Seccomp { instructions: program.len() / 8, program });
     }

@@ -7,7 +7,7 @@ mod run;
 mod wire_talk;
 
 use crate::cache::Use;
-use crate::linux::cgroup::Cgroup;
+use crate::linux::cgroup::{Cgroup, Member};
 use crate::linux::enter::{self, Init};
 use crate::linux::front::Started;
 use crate::linux::sys;
@@ -20,6 +20,7 @@ use crate::{
 };
 pub use recorded::Recorded;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -42,7 +43,8 @@ pub struct Sandbox {
     // Dropped in this order: the socket closes, process 1 dies, its group can be removed.
     control: Control,
     init: Init,
-    cgroup: Option<Cgroup>,
+    /// Made for the first action, if there can be one.
+    cgroup: OnceCell<Option<Member>>,
     /// The writable areas; the first is the overlay's upper directory when the workspace is writable.
     areas: Vec<OwnedFd>,
     lower: PathBuf,
@@ -70,10 +72,26 @@ impl Sandbox {
     /// # Errors
     /// The workspace cannot be used, a wall is missing and the policy refuses that, or a step of the plan fails.
     pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
-        let mut begun = Begun::begin(workspace.into(), Timings::start())?;
+        let mut begun = Begun::begin(workspace.into(), Timings::start(), false)?;
         let process1 = Process1::start(&begun.host)?;
         begun.timings.end("start process 1 in its namespaces");
         begun.open(policy, process1)
+    }
+
+    /// Has process 1 enter a cgroup, unless it is in one: before the first action.
+    fn enter_group(&mut self) -> Result<(), Error> {
+        if self.cgroup.get().is_some() {
+            return Ok(());
+        }
+        let group = Cgroup::with(&Host::known().cgroup, &self.policy.limits)?;
+        group.as_ref().map_or(Ok(()), |group| self.control.join(&group.doors()?))?;
+        self.counts = group.as_ref().map_or((0, 0), Cgroup::counts);
+        self.cgroup = OnceCell::from(group.map(Member::of));
+        Ok(())
+    }
+
+    fn group(&self) -> Option<&Cgroup> {
+        self.cgroup.get()?.as_deref()
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
@@ -121,7 +139,7 @@ impl Sandbox {
         if std::process::id() == 1 {
             return;
         }
-        let groups = self.cgroup.iter().flat_map(Cgroup::dirs).cloned().collect();
+        let groups = self.group().into_iter().flat_map(Cgroup::dirs).cloned().collect();
         if self.init.leave(groups) {
             std::mem::forget(self);
         }
@@ -175,7 +193,7 @@ impl Early {
     pub fn open(self, policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
         let Early { process1, host, mut timings } = self;
         timings.end("read the arguments and the policy");
-        let begun = Begun::begin(workspace.into(), timings)?;
+        let begun = Begun::begin(workspace.into(), timings, true)?;
         let process1 = if begun.host == host {
             process1
         } else {
@@ -191,6 +209,9 @@ struct Begun {
     host: Host,
     workspace: Workspace,
     timings: Timings,
+    /// An action follows at once, so the cgroup is made while process 1 mounts. Otherwise it is made for the first action:
+    /// a sandbox that only waits needs none.
+    acts_at_once: bool,
 }
 
 /// Process 1, which makes its network and waits for a plan.
@@ -228,11 +249,11 @@ struct Planned {
 }
 
 impl Begun {
-    fn begin(workspace: Workspace, mut timings: Timings) -> Result<Begun, Error> {
+    fn begin(workspace: Workspace, mut timings: Timings, acts_at_once: bool) -> Result<Begun, Error> {
         let workspace = workspace.resolved()?;
         let host = Host::known().for_workspace(&workspace);
         timings.end("look at the workspace");
-        Ok(Begun { host, workspace, timings })
+        Ok(Begun { host, workspace, timings, acts_at_once })
     }
 
     fn open(mut self, policy: &Policy, process1: Process1) -> Result<Sandbox, Error> {
@@ -288,7 +309,7 @@ impl Begun {
         self.sandbox(policy, process1, ready, plan, in_use).map(Some)
     }
 
-    /// Has process 1 carry the plan out, in its cgroup, and does not wait for it. One that was begun has its steps.
+    /// Has process 1 carry the plan out, and does not wait for it. One that was begun has its steps.
     fn carry_out(
         &mut self,
         policy: &Policy,
@@ -297,15 +318,19 @@ impl Begun {
     ) -> Result<Process1, Error> {
         let Process1 { control, init, cgroup } = process1;
         if let Some(steps) = steps {
-            control.go(steps.as_fd())?;
+            control.go(steps.as_fd(), !self.acts_at_once)?;
         }
+        let (host, limits) = (&self.host.cgroup, &policy.limits);
         // Process 1 mounts now. What it does not need for that is done meanwhile.
-        let cgroup = cgroup.map_or_else(|| Cgroup::make(&self.host.cgroup), |made| Ok(Some(made)))?;
+        let cgroup = match cgroup {
+            Some(made) => made.limit(limits).map(|()| Some(made))?,
+            None if self.acts_at_once => Cgroup::with(host, limits)?,
+            None => None,
+        };
         // Should anything fail, these are dropped before the group, as in the sandbox.
         let (control, init) = (control, init);
-        if let Some(cgroup) = &cgroup {
-            cgroup.limit(&policy.limits)?;
-            control.join(&if init.is_in_group() { Vec::new() } else { cgroup.doors()? })?;
+        if let Some(cgroup) = cgroup.as_ref().filter(|_| !init.is_in_group()) {
+            control.join(&cgroup.doors()?)?;
         }
         self.timings.end("make the cgroup");
         Ok(Process1 { control, init, cgroup })
@@ -335,7 +360,7 @@ impl Begun {
         Ok(Sandbox {
             control,
             init,
-            cgroup,
+            cgroup: cgroup.map(|group| Some(Member::of(group))).map_or_else(OnceCell::new, OnceCell::from),
             areas,
             lower: self.workspace.lower,
             plan,

@@ -9,10 +9,12 @@ use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// Where limits for the whole tree come from. Empty means nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,11 +107,34 @@ pub(crate) struct Cgroup {
     memory: Option<PathBuf>,
     pids: Option<PathBuf>,
     allowed: Cell<u64>,
+    processes: Cell<u64>,
+    /// The process that made it.
+    owner: u32,
     /// The files that count kills for memory, and refused forks: open from the first look on.
     counters: [OnceCell<Option<File>>; 2],
 }
 
+/// Groups of version 1 that no sandbox uses at the moment. Making and removing one takes the kernel as long as the rest of
+/// a new sandbox's plan.
+static IDLE: Mutex<Vec<Cgroup>> = Mutex::new(Vec::new());
+/// Most groups that are kept.
+const MOST_IDLE: usize = 64;
+/// Most bytes that a group which is kept may still be charged with: caches of the last sandbox's files count.
+const MOST_LEFT: u64 = 1 << 20;
+
 impl Cgroup {
+    /// A group with the policy's limits; `None` where none can be made. Perhaps one that was used before.
+    pub(crate) fn with(host: &Cgroups, limits: &Limits) -> Result<Option<Cgroup>, Error> {
+        // One that lies elsewhere, or that somebody has removed meanwhile, is of no use.
+        let is_fit = |group: &Cgroup| group.is_ours() && group.lies_in(host) && group.limit(limits).is_ok();
+        if let Some(group) = std::iter::from_fn(|| lock(&IDLE).pop()).find(is_fit) {
+            return Ok(Some(group));
+        }
+        let made = Cgroup::make(host)?;
+        made.as_ref().map_or(Ok(()), |group| group.limit(limits))?;
+        Ok(made)
+    }
+
     /// Makes a group without limits; `None` where none can be made.
     pub(crate) fn make(host: &Cgroups) -> Result<Option<Cgroup>, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -122,6 +147,8 @@ impl Cgroup {
             memory: None,
             pids: None,
             allowed: Cell::new(0),
+            processes: Cell::new(0),
+            owner: std::process::id(),
             counters: [OnceCell::new(), OnceCell::new()],
         };
         let make = |parent: &Path| {
@@ -149,9 +176,35 @@ impl Cgroup {
             let _ = set(&dir.join(swap), "0");
             self.allow(limits.memory.0)?;
         }
+        let Some(dir) = &self.pids else { return Ok(()) };
         // Process 1 of the sandbox counts too.
-        let pids = self.pids.as_ref().map(|dir| dir.join("pids.max"));
-        pids.map_or(Ok(()), |file| set(&file, &(u64::from(limits.processes) + 1).to_string()))
+        let processes = u64::from(limits.processes) + 1;
+        if self.processes.get() != processes {
+            set(&dir.join("pids.max"), &processes.to_string())?;
+            self.processes.set(processes);
+        }
+        Ok(())
+    }
+
+    /// Whether this process made it, and not the one that it was forked from.
+    fn is_ours(&self) -> bool {
+        self.owner == std::process::id()
+    }
+
+    fn lies_in(&self, host: &Cgroups) -> bool {
+        let parent = |dir: &Option<PathBuf>| dir.as_ref().and_then(|dir| dir.parent().map(PathBuf::from));
+        self.version == host.version && parent(&self.memory) == host.memory && parent(&self.pids) == host.pids
+    }
+
+    /// Whether another sandbox may have it: nobody is left in it, and hardly anything that it was charged with.
+    fn is_clean(&self) -> bool {
+        let is_at_most = |dir: &Option<PathBuf>, file: &str, most: u64| {
+            let Some(dir) = dir else { return true };
+            let text = fs::read_to_string(dir.join(file)).unwrap_or_default();
+            text.trim().parse().is_ok_and(|number: u64| number <= most)
+        };
+        is_at_most(&self.pids, "pids.current", 0)
+            && is_at_most(&self.memory, "memory.usage_in_bytes", MOST_LEFT)
     }
 
     /// The directory in which a process can begin (clone3(2)), so that it never has to move: version 2.
@@ -205,7 +258,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        for dir in self.dirs() {
+        for dir in self.dirs().filter(|_| self.is_ours()) {
             // Dead processes leave the group a moment after they are reaped.
             for _ in 0..50 {
                 match fs::remove_dir(dir) {
@@ -217,6 +270,57 @@ impl Drop for Cgroup {
             }
         }
     }
+}
+
+/// The group of a live sandbox: when that is gone, the next one may have it. What a program that was killed leaves is removed
+/// by the next one.
+#[derive(Debug)]
+pub(crate) struct Member(ManuallyDrop<Cgroup>);
+
+impl Member {
+    pub(crate) fn of(group: Cgroup) -> Member {
+        Member(ManuallyDrop::new(group))
+    }
+}
+
+impl Deref for Member {
+    type Target = Cgroup;
+
+    fn deref(&self) -> &Cgroup {
+        &self.0
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        static AT_EXIT: Once = Once::new();
+        // SAFETY: taken once, and not used afterwards.
+        let mut group = unsafe { ManuallyDrop::take(&mut self.0) };
+        // On version 2 a process begins in its group, which is made before its limits are known.
+        if group.version != 1 || !group.is_ours() || !group.is_clean() {
+            return;
+        }
+        AT_EXIT.call_once(|| {
+            // SAFETY: the function takes nothing and does not unwind.
+            unsafe { libc::atexit(remove_idle) };
+        });
+        // It holds no descriptor meanwhile.
+        group.counters = Default::default();
+        let mut idle = lock(&IDLE);
+        if idle.len() < MOST_IDLE {
+            idle.push(group);
+        }
+    }
+}
+
+extern "C" fn remove_idle() {
+    if let Ok(mut idle) = IDLE.try_lock() {
+        idle.clear();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The number after `key` in a file of the kernel, which is whole in one read: after each action every system call counts.
@@ -239,7 +343,7 @@ fn set(file: &Path, value: &str) -> Result<(), Error> {
 /// cannot be removed, so nothing of a living owner is lost.
 fn sweep(parent: &Path) {
     static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    if !SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(parent.into()) {
+    if !lock(&SWEPT).insert(parent.into()) {
         return;
     }
     // An owner may have a thousand: each is asked for once.

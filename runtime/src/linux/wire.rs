@@ -8,7 +8,7 @@
 /// A step that may fail: the failure is reported, not fatal.
 pub const OPTIONAL: u32 = 1;
 
-/// First pivot: text1 = a directory to cover. Afterwards the host is `/old` and the view grows under `/new`.
+/// First pivot: text1 = a directory to cover, text2 = mount data. Afterwards the host is `/old` and the view grows under `/new`.
 pub const OP_BASE: u32 = 1;
 /// text1 = where, text2 = mount data, a = mount flags.
 pub const OP_TMPFS: u32 = 2;
@@ -38,8 +38,6 @@ pub const OP_WRITE: u32 = 13;
 pub const OP_HOSTNAME: u32 = 14;
 /// Enters the network namespace that was made meanwhile.
 pub const OP_NETWORK: u32 = 25;
-/// Waits for MSG_GROUP and enters the cgroups.
-pub const OP_GROUP: u32 = 26;
 /// Brings `lo` up.
 pub const OP_LOOPBACK: u32 = 15;
 /// a = port of 127.0.0.1 to listen on; its descriptor goes to the library with the ready message.
@@ -61,9 +59,13 @@ pub const OP_SECCOMP: u32 = 22;
 /// text1 = directory.
 pub const OP_CHDIR: u32 = 23;
 
-/// Library to process 1: build the sandbox. Descriptor: the plan.
+/// Library to process 1: build the sandbox; u32 flags. Descriptor: the plan.
 pub const MSG_GO: u32 = 1;
-/// Library to process 1: its cgroups stand. Descriptors: the files that take it into them.
+/// The caller does nothing but wait for it.
+pub const GO_AWAITED: u32 = 1;
+/// Length of a MSG_GO message, its kind included.
+pub const GO_LEN: usize = 8;
+/// Library to process 1, before the first action: enter the cgroups. Descriptors: the files that take it into them.
 pub const MSG_GROUP: u32 = 4;
 /// Library to process 1: run an action; u32 flags, u32 time, and then the payload with RUN_INLINE. Descriptors: stdin
 /// without RUN_NO_STDIN, stdout, stderr, the payload's file without RUN_INLINE, and perhaps a script. The time is when this

@@ -15,6 +15,11 @@ pub(super) fn encode(steps: &[Step]) -> Vec<u8> {
     out
 }
 
+/// The mount data of a tmpfs.
+fn tmpfs(mode: u32, bytes: u64, inodes: u64) -> String {
+    format!("mode={mode:o},size={bytes},nr_inodes={inodes}")
+}
+
 fn record(out: &mut Vec<u8>, step: &Step) {
     let text = |p: &'_ Path| p.as_os_str().as_bytes().to_vec();
     let mut put = |op: u32, flags: u32, numbers: [u64; 3], one: &[u8], two: &[u8]| {
@@ -32,10 +37,11 @@ fn record(out: &mut Vec<u8>, step: &Step) {
         out.resize(out.len().next_multiple_of(8), 0);
     };
     match step {
-        Step::Base { cover } => put(OP_BASE, 0, [0; 3], &text(cover), NO_TEXT),
+        Step::Base { cover, bytes, inodes } => {
+            put(OP_BASE, 0, [0; 3], &text(cover), tmpfs(0o755, *bytes, *inodes).as_bytes());
+        }
         Step::Tmpfs { at, bytes, inodes, mode, flags } => {
-            let data = format!("mode={mode:o},size={bytes},nr_inodes={inodes}");
-            put(OP_TMPFS, 0, [*flags, 0, 0], &text(at), data.as_bytes());
+            put(OP_TMPFS, 0, [*flags, 0, 0], &text(at), tmpfs(*mode, *bytes, *inodes).as_bytes());
         }
         Step::Mkdir { at, mode } => put(OP_MKDIR, 0, [u64::from(*mode), 0, 0], &text(at), NO_TEXT),
         Step::Bind { from, at, flags, directory, is_there, optional } => {
@@ -65,7 +71,6 @@ fn record(out: &mut Vec<u8>, step: &Step) {
         Step::Enter => put(OP_ENTER, 0, [0; 3], NO_TEXT, NO_TEXT),
         Step::Setting { file, value } => put(OP_WRITE, 0, [0; 3], &text(file), value.as_bytes()),
         Step::Hostname { name } => put(OP_HOSTNAME, 0, [0; 3], name.as_bytes(), NO_TEXT),
-        Step::Group => put(OP_GROUP, 0, [0; 3], NO_TEXT, NO_TEXT),
         Step::Network => put(OP_NETWORK, 0, [0; 3], NO_TEXT, NO_TEXT),
         Step::Loopback => put(OP_LOOPBACK, 0, [0; 3], NO_TEXT, NO_TEXT),
         Step::Listen { port } => put(OP_LISTEN, 0, [u64::from(*port), 0, 0], NO_TEXT, NO_TEXT),

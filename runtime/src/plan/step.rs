@@ -15,8 +15,8 @@ pub(super) const NOEXEC: u64 = 8;
 #[serde(tag = "step", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields say what they are; the variants are documented")]
 pub enum Step {
-    /// Covers `cover` with an empty root; the host is now `/old`, the view grows under `/new`.
-    Base { cover: PathBuf },
+    /// Covers `cover` with an empty root, a bounded tmpfs; the host is now `/old`, the view grows under `/new`.
+    Base { cover: PathBuf, bytes: u64, inodes: u64 },
     /// Mounts a bounded tmpfs.
     Tmpfs { at: PathBuf, bytes: u64, inodes: u64, mode: u32, flags: u64 },
     /// Makes a directory and its parents.
@@ -44,8 +44,6 @@ pub enum Step {
     Setting { file: PathBuf, value: String },
     /// Names the host.
     Hostname { name: String },
-    /// Enters the cgroup that was made during the steps before.
-    Group,
     /// Enters the empty network namespace that was made during the steps before.
     Network,
     /// Brings `lo` up.
@@ -82,7 +80,9 @@ impl fmt::Display for Step {
             names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, n)| *n).collect::<Vec<_>>().join(",")
         };
         match self {
-            Step::Base { cover } => write!(f, "cover {} with an empty root", cover.display()),
+            Step::Base { cover, bytes, .. } => {
+                write!(f, "cover {} with an empty root of {bytes} bytes", cover.display())
+            }
             Step::Tmpfs { at, bytes, flags, .. } => {
                 write!(f, "tmpfs {} of {} bytes, {}", at.display(), bytes, attributes(*flags))
             }
@@ -102,7 +102,6 @@ impl fmt::Display for Step {
             Step::Enter => f.write_str("enter the view, detach the host"),
             Step::Setting { file, value } => write!(f, "{} = {value}", file.display()),
             Step::Hostname { name } => write!(f, "hostname {name}"),
-            Step::Group => f.write_str("enter the cgroup"),
             Step::Network => f.write_str("enter an empty network"),
             Step::Loopback => f.write_str("lo up"),
             Step::Listen { port } => write!(f, "the proxy's port {port} on lo"),

@@ -1,6 +1,7 @@
 //! What an action and a persistent bash need of their sandbox alike.
 
 use super::{Sandbox, payload};
+use crate::linux::cgroup::Cgroup;
 use crate::linux::wire::RUN_TERMINAL;
 use crate::{Action, Error};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -29,14 +30,14 @@ impl Fired {
 impl Sandbox {
     /// Sets the memory limit: what is in the writable areas is memory too, but not the next action's.
     pub(crate) fn allow_memory(&self) -> Result<(), Error> {
-        self.cgroup.as_ref().map_or(Ok(()), |cgroup| {
+        self.group().map_or(Ok(()), |cgroup| {
             cgroup.allow(self.policy.limits.memory.0 + self.areas.iter().map(used).sum::<u64>())
         })
     }
 
     /// As [`Sandbox::allow_memory`], with what was in the areas when the last action had ended: nobody else writes there.
     pub(super) fn allow_memory_as_left(&self) -> Result<(), Error> {
-        self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.allow(self.policy.limits.memory.0 + self.used))
+        self.group().map_or(Ok(()), |cgroup| cgroup.allow(self.policy.limits.memory.0 + self.used))
     }
 
     /// Starts an action whose descriptors are all the caller's, on a terminal, and does not wait for it.
@@ -46,6 +47,7 @@ impl Sandbox {
         if let Some(doubted) = self.doubted.take() {
             doubted.settle(self)?;
         }
+        self.enter_group()?;
         self.allow_memory()?;
         let (crate::Stdin::Descriptor(stdin), Some(stdout), Some(stderr)) =
             (&action.stdin, &action.stdout, &action.stderr)
@@ -87,7 +89,7 @@ impl Sandbox {
     /// Which limits fired since they were looked at last.
     pub(crate) fn fired(&mut self) -> Fired {
         let before = self.counts;
-        self.counts = self.cgroup.as_ref().map_or((0, 0), |c| c.counts());
+        self.counts = self.group().map_or((0, 0), Cgroup::counts);
         let areas: Vec<StatVfs> = self.areas.iter().filter_map(|dir| fstatvfs(dir).ok()).collect();
         self.used = areas.iter().map(bytes).sum();
         Fired {

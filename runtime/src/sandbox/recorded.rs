@@ -141,7 +141,7 @@ impl Recorded {
         };
         timings.end(how);
         // It appears under its own path.
-        let begun = Begun { host, workspace: Workspace::new(&plan.workspace), timings };
+        let begun = Begun { host, workspace: Workspace::new(&plan.workspace), timings, acts_at_once: true };
         let doubted = Doubted { record: file, view };
         let Some(mut sandbox) = begin(begun, &policy, process1, plan, steps, &tree) else {
             doubted.forget();

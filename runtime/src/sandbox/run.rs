@@ -43,6 +43,7 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
         doubted.settle(sandbox)?;
     }
     let mut started = Instant::now();
+    sandbox.enter_group()?;
     sandbox.allow_memory_as_left()?;
     let under_way = UnderWay::begin();
     let streams = Streams::open(sandbox, action, &payload, script, under_way.is_alone());
@@ -309,7 +310,7 @@ fn nonblocking(pipe: &OwnedFd) -> std::io::Result<()> {
 }
 
 fn gone(sandbox: &Sandbox) -> Error {
-    let oom = sandbox.cgroup.as_ref().is_some_and(|c| c.counts().0 > 0);
+    let oom = sandbox.group().is_some_and(|group| group.counts().0 > sandbox.counts.0);
     Error::Gone(if oom { "out of memory killed process 1" } else { "process 1 ended" }.into())
 }
 

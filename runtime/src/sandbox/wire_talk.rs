@@ -60,9 +60,9 @@ impl Control {
         self.0.as_fd()
     }
 
-    /// Has the plan carried out.
-    pub(super) fn go(&self, plan: BorrowedFd<'_>) -> Result<(), Error> {
-        self.send(&[MSG_GO], &[plan])
+    /// Has the plan carried out; `is_awaited` when the caller does nothing besides.
+    pub(super) fn go(&self, plan: BorrowedFd<'_>, is_awaited: bool) -> Result<(), Error> {
+        self.send(&[MSG_GO, if is_awaited { GO_AWAITED } else { 0 }], &[plan])
     }
 
     /// Has process 1 go through the doors of its cgroups.

@@ -20,7 +20,7 @@ const TABLE: [(&str, &[&str]); 13] = [
         &[
             "/usr/share/misc/magic.mgc",
             "/usr/lib/file/magic.mgc",
-            "/usr/share/file",
+            "/usr/share/file/misc/magic.mgc",
             "/etc/magic",
             "/etc/magic.mime",
         ],

@@ -8,6 +8,7 @@ use super::{PATH, SHELLS, View, data, loader, locale};
 use crate::Policy;
 use crate::cache::{self, Use};
 use crate::linux::wire::{BASH_FAILS, BASH_ON_TRIAL};
+use crate::plan::under;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, StatVfsMountFlags, open, stat, statat, statvfs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -27,7 +28,7 @@ static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Its name beside the bash.
 const AHEAD_NAME: &str = "ahead.so";
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 15;
+const VERSION: u32 = 16;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -262,6 +263,12 @@ impl View {
         let is_apart = |at: &PathBuf| !tree.whole().any(|dir| at.parent() == Some(dir));
         self.programs.retain(|at, _| stays(at) || is_apart(at));
         self.libraries.retain(|at, _| stays(at));
+        // A locale of which the tree has an archive has no place there.
+        let locale = Path::new(locale::DIRECTORY);
+        if !under(&tree.root, locale).exists() {
+            self.directories.remove(locale);
+            self.data.remove(locale);
+        }
         self.data.retain(|at, _| stays(at));
         self.links.retain(|at, _| stays(at));
         self.tree = Some(tree);
@@ -325,7 +332,7 @@ fn gather(view: &View, stamps: &[Stamp]) -> io::Result<(Tree, Use)> {
 /// Puts the files of a view into a directory.
 fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
     fs::create_dir(root)?;
-    let place = |at: &Path| root.join(at.strip_prefix("/").unwrap_or(at));
+    let place = |at: &Path| under(root, at);
     let is_ours = |at: &Path| TOPS.iter().any(|top| at.starts_with(Path::new("/").join(top)));
     for (at, from, executable) in view.binds().filter(|(at, ..)| is_ours(at)) {
         let to = place(at);
@@ -366,6 +373,10 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
             && let Ok(mut file) = fs::File::create_new(place(Path::new(locale::ARCHIVE)))
         {
             file.write_all(&archive)?;
+            let locale = Path::new(locale::DIRECTORY);
+            if view.data.contains_key(locale) && !view.live.iter().any(|at| at.starts_with(locale)) {
+                fs::remove_dir(place(locale))?;
+            }
         }
     }
     let shells = place(Path::new(SHELLS));

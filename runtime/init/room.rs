@@ -1,0 +1,67 @@
+//! The memory of process 1 lies beside its program, and it leaves the stack that the kernel gave it: memory in one place
+//! takes three pages of page tables instead of eight, which every idle sandbox has.
+
+use crate::action;
+use crate::sys::{self, *};
+use core::cell::UnsafeCell;
+
+const PAGE: usize = 4096;
+/// Bytes of its stack.
+pub const STACK_LEN: usize = 64 << 10;
+/// Where a file is mapped, if that is free.
+const FILES: usize = 0x40_0000;
+/// The end of what a process can have.
+const END: usize = 0x7fff_ffff_f000;
+
+#[repr(C, align(4096))]
+pub struct Room<const LEN: usize>(UnsafeCell<[u8; LEN]>);
+
+// SAFETY: only pointers to it are given away; each says who uses what lies there.
+unsafe impl<const LEN: usize> Sync for Room<LEN> {}
+
+impl<const LEN: usize> Room<LEN> {
+    pub const fn new() -> Room<LEN> {
+        Room(UnsafeCell::new([0; LEN]))
+    }
+
+    pub fn start(&self) -> *mut u8 {
+        self.0.get().cast()
+    }
+
+    /// Returns its pages, which are zeroes again.
+    pub fn give_back(&self) {
+        give_back(self.start() as usize, LEN);
+    }
+}
+
+/// Its stack; `_start` knows it.
+pub static STACK: Room<STACK_LEN> = Room::new();
+/// The stack of its child until exec: one at a time.
+pub static CHILD: Room<{ action::STACK }> = Room::new();
+
+/// Unmaps the stack that the kernel made, of which this is an address.
+pub fn leave_stack(inside: usize) {
+    /// More than the kernel maps below the first address, and less than it leaves free there.
+    const BELOW: usize = 1 << 20;
+    let start = (inside & !(PAGE - 1)) - BELOW;
+    unmap(start as *mut u8, END - start);
+}
+
+/// Returns the pages of the stack below that were touched before.
+pub fn give_back_stack() {
+    let here = 0u8;
+    // A page for the frames of this function and of the call.
+    let used = ((&raw const here as usize) & !(PAGE - 1)) - PAGE;
+    let start = STACK.start() as usize;
+    give_back(start, used.saturating_sub(start));
+}
+
+fn give_back(start: usize, len: usize) {
+    const MADV_DONTNEED: u32 = 4;
+    syscall!(MADVISE, start, len, MADV_DONTNEED);
+}
+
+/// Maps a file privately.
+pub fn file(fd: i32, len: usize) -> Result<*mut u8, i32> {
+    sys::map_at(FILES, fd, len)
+}
