@@ -65,13 +65,10 @@ pub fn serve(between: &mut impl Between, stack: *mut u8) -> Start {
                 may_work_ahead = flags & RUN_AHEAD != 0;
             }
             Heard::Message(_) => {
-                match word(buffer, 0) {
-                    MSG_FORGET => server.signals.forget(),
-                    // Without the limits nothing may be started.
-                    MSG_GROUP if !join(fds.fds()) => exit(94),
-                    _ => {}
-                }
                 fds.fds().iter().for_each(|fd| close(*fd));
+                if word(buffer, 0) == MSG_FORGET {
+                    server.signals.forget();
+                }
             }
             Heard::Script { status, pipe } => end(status, pipe),
             Heard::Nothing => {}
@@ -80,8 +77,14 @@ pub fn serve(between: &mut impl Between, stack: *mut u8) -> Start {
 }
 
 /// Enters the cgroups. Who moves himself, and has one thread, waits for nobody (cgroup v1).
-fn join(doors: &[i32]) -> bool {
-    doors.iter().all(|door| write_all(*door, b"0").is_ok())
+fn enter(doors: &[i32]) {
+    for door in doors {
+        // Without its limits nothing may be started.
+        if write_all(*door, b"0").is_err() {
+            exit(91);
+        }
+        close(*door);
+    }
 }
 
 impl Server {
@@ -90,6 +93,8 @@ impl Server {
         // Who waits to become a script must not be seen by this action. Without one, nothing is there to kill.
         sweep();
         let flags = word(message, 4);
+        let (doors, fds) = fds.split_at(fds.len().min((flags >> RUN_DOORS) as usize));
+        enter(doors);
         let start = Start::new(flags, fds);
         let mut child = Child { start, terminal: flags & RUN_TERMINAL != 0, errno: 0 };
         let started = self.spawn(&mut child, message);

@@ -82,6 +82,7 @@ extern "C" fn main(stack: usize) -> ! {
         }
     }
     room::give_back_stack();
+    room::CHILD.give_back();
     sys::syscall!(sys::UMASK, 0o022);
     // Only a process that is an action comes back, and this program never is one.
     action::serve(&mut ahead::Plain::new(), room::CHILD.start());

@@ -45,7 +45,6 @@ impl Coming {
         // SAFETY: the process that wrote it has ended.
         let Made { namespace, proc } = unsafe { self.made.read() };
         close(proc);
-        CHILD.give_back();
         let namespace = check(namespace)? as i32;
         let entered = check(syscall!(SETNS, namespace, CLONE_NEWNET)).map(drop);
         close(namespace);

@@ -14,10 +14,11 @@ pub struct Ready {
     count: usize,
     dirs: [i32; 4],
     dir_count: usize,
+    plan: &'static [u8],
 }
 
 impl Ready {
-    pub fn send(&self) {
+    pub fn send(self) {
         let mut m = [0u8; READY_LEN + 4 * MAX_MISSING];
         put(&mut m, 0, MSG_READY);
         put_long(&mut m, 4, used().0);
@@ -30,6 +31,8 @@ impl Ready {
         for fd in dirs {
             close(*fd);
         }
+        // Nothing points into it any more: an idle sandbox is small. Nobody waits for this now.
+        unmap(self.plan.as_ptr().cast_mut(), self.plan.len());
     }
 }
 
@@ -54,7 +57,7 @@ struct State {
 pub fn build(fds: &[i32], network: Result<Coming, i32>) -> Result<Ready, (u32, i32)> {
     let fd = fds.first().copied().unwrap_or(-1);
     let plan = read_plan(fd).map_err(|e| (NO_PLAN, e))?;
-    let ready = Ready { missing: [0; MAX_MISSING], count: 0, dirs: [-1; 4], dir_count: 0 };
+    let ready = Ready { missing: [0; MAX_MISSING], count: 0, dirs: [-1; 4], dir_count: 0, plan };
     let mut state = State { ready, ruleset: -1, network: Some(network) };
     let (mut at, mut index) = (0, 0);
     while at < plan.len() {
@@ -77,15 +80,13 @@ pub fn build(fds: &[i32], network: Result<Coming, i32>) -> Result<Ready, (u32, i
         return Err((NO_NETWORK, EINVAL));
     }
     close(fd);
-    // Nothing points into it any more: an idle sandbox is small.
-    unmap(plan.as_ptr().cast_mut(), plan.len());
     Ok(state.ready)
 }
 
 fn read_plan(fd: i32) -> Result<&'static [u8], i32> {
     let len = file_len(fd)?;
     let p = room::file(fd, len)?;
-    // SAFETY: a private mapping of `len` bytes, unmapped when the plan is carried out; the library sealed the file.
+    // SAFETY: a private mapping of `len` bytes, unmapped when all was said; the library sealed the file.
     Ok(unsafe { core::slice::from_raw_parts(p, len) })
 }
 

@@ -410,13 +410,6 @@ impl Build<'_> {
         let limits = &self.policy.limits;
         let (cgroup, uid) = (self.host.cgroup.clone(), self.host.uid);
         self.push(Step::Hostname { name: "sbx".into() });
-        self.push(Step::Network);
-        if self.policy.network != Network::None {
-            self.push(Step::Loopback);
-        }
-        if self.policy.network == Network::Proxy {
-            self.push(Step::Listen { port: proxy::PORT });
-        }
         let mut limit = |resource, number, value| self.steps.push(Step::Limit { resource, number, value });
         limit("core", libc::RLIMIT_CORE, 0);
         limit("nofile", libc::RLIMIT_NOFILE, u64::from(limits.files));
@@ -431,8 +424,16 @@ impl Build<'_> {
             limit("nproc", libc::RLIMIT_NPROC, u64::from(limits.processes) + 1);
         }
         self.push(Step::NoNewPrivs);
-        self.push(Step::Capabilities);
         self.landlock(view, workspace, at);
+        // Late: it is made meanwhile. Its privileges are needed to enter it.
+        self.push(Step::Network);
+        if self.policy.network != Network::None {
+            self.push(Step::Loopback);
+        }
+        if self.policy.network == Network::Proxy {
+            self.push(Step::Listen { port: proxy::PORT });
+        }
+        self.push(Step::Capabilities);
         let program = seccomp::program(self.policy.network);
         self.push(Step::Seccomp { instructions: program.len() / 8, program });
     }

@@ -2,6 +2,7 @@
 
 mod live;
 mod payload;
+mod planned;
 mod recorded;
 mod run;
 mod wire_talk;
@@ -10,7 +11,6 @@ use crate::cache::Use;
 use crate::linux::cgroup::{Cgroup, Member};
 use crate::linux::enter::{self, Init};
 use crate::linux::front::Started;
-use crate::linux::sys;
 use crate::policy::{Clock, Network};
 use crate::proxy::Proxy;
 use crate::view::{Doubt, Prepared, RecordId};
@@ -18,12 +18,13 @@ use crate::{
     Action, Backend, Changes, Command, Error, Host, Observation, Plan, Policy, Stream, Timings, View,
     Workspace,
 };
+use planned::Planned;
 pub use recorded::Recorded;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,13 +44,15 @@ pub struct Sandbox {
     // Dropped in this order: the socket closes, process 1 dies, its group can be removed.
     control: Control,
     init: Init,
-    /// Made for the first action, if there can be one.
-    cgroup: OnceCell<Option<Member>>,
+    /// Made for the first action at the latest, where one can be made.
+    cgroup: Option<Member>,
+    /// Process 1 is in its cgroup, or there is none.
+    has_entered: bool,
     /// The writable areas; the first is the overlay's upper directory when the workspace is writable.
     areas: Vec<OwnedFd>,
     lower: PathBuf,
-    plan: Plan,
-    policy: Policy,
+    plan: Arc<Plan>,
+    policy: Arc<Policy>,
     cpu_before: std::time::Duration,
     /// When the last action had ended.
     ended: Option<std::time::Instant>,
@@ -78,20 +81,21 @@ impl Sandbox {
         begun.open(policy, process1)
     }
 
-    /// Has process 1 enter a cgroup, unless it is in one: before the first action.
-    fn enter_group(&mut self) -> Result<(), Error> {
-        if self.cgroup.get().is_some() {
-            return Ok(());
+    /// The files through which process 1 enters its cgroup with the next action, unless it has done so.
+    fn doors(&mut self) -> Result<Vec<File>, Error> {
+        if self.has_entered {
+            return Ok(Vec::new());
         }
-        let group = Cgroup::with(&Host::known().cgroup, &self.policy.limits)?;
-        group.as_ref().map_or(Ok(()), |group| self.control.join(&group.doors()?))?;
-        self.counts = group.as_ref().map_or((0, 0), Cgroup::counts);
-        self.cgroup = OnceCell::from(group.map(Member::of));
-        Ok(())
+        if self.cgroup.is_none() {
+            self.cgroup = Cgroup::with(&Host::known().cgroup, &self.policy.limits)?.map(Member::of);
+        }
+        // What it counted for a sandbox before does not count.
+        self.counts = self.group().map_or((0, 0), Cgroup::counts);
+        self.group().map_or(Ok(Vec::new()), Cgroup::doors)
     }
 
     fn group(&self) -> Option<&Cgroup> {
-        self.cgroup.get()?.as_deref()
+        self.cgroup.as_deref()
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
@@ -241,13 +245,6 @@ impl Process1 {
     }
 }
 
-/// What process 1 is to do, and what that was planned for.
-struct Planned {
-    looked: Looked,
-    plan: Plan,
-    steps: OwnedFd,
-}
-
 impl Begun {
     fn begin(workspace: Workspace, mut timings: Timings, acts_at_once: bool) -> Result<Begun, Error> {
         let workspace = workspace.resolved()?;
@@ -257,16 +254,17 @@ impl Begun {
     }
 
     fn open(mut self, policy: &Policy, process1: Process1) -> Result<Sandbox, Error> {
-        let planned = self.plan(policy)?;
+        let recent = Planned::recent(policy, &self.host, &self.workspace);
+        let (planned, looked) = recent.map_or_else(|| self.plan(policy), |recent| Ok((recent, None)))?;
         self.timings.end("plan");
         let workspace = self.workspace.clone();
-        match self.finish(policy, process1, planned)? {
+        match self.finish(process1, planned, looked)? {
             Some(sandbox) => Ok(sandbox),
             None => Sandbox::open(policy, workspace),
         }
     }
 
-    fn plan(&self, policy: &Policy) -> Result<Planned, Error> {
+    fn plan(&self, policy: &Policy) -> Result<(Planned, Option<Looked>), Error> {
         if policy.backend != Backend::Native {
             let (name, backend) = (&policy.name, policy.backend.name());
             return Err(Error::Policy(format!(
@@ -283,24 +281,27 @@ impl Begun {
         if view.tree.as_ref().is_some_and(|tree| !self.host.may_reach(&tree.root)) {
             view = Arc::new(View::resolve(policy));
         }
-        let plan = Plan::compile(policy, &self.host, &view, &self.workspace)?;
-        let steps = sys::sealed_file(&plan.encode()).map_err(|e| Error::system("the plan's file", e))?;
-        Ok(Planned { looked, plan, steps })
+        Ok((Planned::new(policy, &self.host, &view, &self.workspace)?, Some(looked)))
     }
 
     /// Has the plan carried out. `None` when the host is no longer what it was planned for.
     fn finish(
         mut self,
-        policy: &Policy,
         process1: Process1,
         planned: Planned,
+        looked: Option<Looked>,
     ) -> Result<Option<Sandbox>, Error> {
-        let Planned { looked, plan, steps } = planned;
-        let process1 = self.carry_out(policy, process1, Some(steps));
-        // A host that has changed may be why the plan cannot be carried out: that comes first.
-        let Some(in_use) = looked.held() else {
-            return Ok(None);
-        };
+        let Planned { policy, plan, steps, .. } = planned.clone();
+        let process1 = self.carry_out(&policy, process1, Some(steps.as_fd()));
+        let mut in_use = None;
+        if let Some(looked) = looked {
+            // A host that has changed may be why the plan cannot be carried out: that comes first.
+            let Some(held) = looked.held() else {
+                return Ok(None);
+            };
+            in_use = held;
+            planned.keep();
+        }
         let process1 = process1?;
         self.host.cgroup.sweep();
         self.timings.end("look whether programs have changed");
@@ -314,11 +315,11 @@ impl Begun {
         &mut self,
         policy: &Policy,
         process1: Process1,
-        steps: Option<OwnedFd>,
+        steps: Option<BorrowedFd<'_>>,
     ) -> Result<Process1, Error> {
         let Process1 { control, init, cgroup } = process1;
         if let Some(steps) = steps {
-            control.go(steps.as_fd(), !self.acts_at_once)?;
+            control.go(steps, !self.acts_at_once)?;
         }
         let (host, limits) = (&self.host.cgroup, &policy.limits);
         // Process 1 mounts now. What it does not need for that is done meanwhile.
@@ -327,11 +328,6 @@ impl Begun {
             None if self.acts_at_once => Cgroup::with(host, limits)?,
             None => None,
         };
-        // Should anything fail, these are dropped before the group, as in the sandbox.
-        let (control, init) = (control, init);
-        if let Some(cgroup) = cgroup.as_ref().filter(|_| !init.is_in_group()) {
-            control.join(&cgroup.doors()?)?;
-        }
         self.timings.end("make the cgroup");
         Ok(Process1 { control, init, cgroup })
     }
@@ -339,15 +335,17 @@ impl Begun {
     /// A sandbox, of what process 1 said when its walls stood.
     fn sandbox(
         self,
-        policy: &Policy,
+        policy: Arc<Policy>,
         process1: Process1,
         ready: Ready,
-        mut plan: Plan,
+        mut plan: Arc<Plan>,
         in_use: Option<Use>,
     ) -> Result<Sandbox, Error> {
         let Process1 { control, init, cgroup } = process1;
         let is_whole = ready.skipped == 0;
-        plan.missing.extend(ready.missing);
+        if !ready.missing.is_empty() {
+            Arc::make_mut(&mut plan).missing.extend(ready.missing);
+        }
         let mut areas = ready.dirs;
         let proxy = match policy.network {
             Network::Proxy => {
@@ -359,12 +357,13 @@ impl Begun {
         };
         Ok(Sandbox {
             control,
+            has_entered: init.is_in_group(),
             init,
-            cgroup: cgroup.map(|group| Some(Member::of(group))).map_or_else(OnceCell::new, OnceCell::from),
+            cgroup: cgroup.map(Member::of),
             areas,
             lower: self.workspace.lower,
             plan,
-            policy: policy.clone(),
+            policy,
             cpu_before: ready.cpu,
             ended: None,
             timings: self.timings,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// ```
 /// let workspace = sbx_runtime::Workspace::new("checkout").at("/workspace");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
     pub(crate) lower: PathBuf,
     pub(crate) at: Option<PathBuf>,

@@ -65,10 +65,9 @@ pub const MSG_GO: u32 = 1;
 pub const GO_AWAITED: u32 = 1;
 /// Length of a MSG_GO message, its kind included.
 pub const GO_LEN: usize = 8;
-/// Library to process 1, before the first action: enter the cgroups. Descriptors: the files that take it into them.
-pub const MSG_GROUP: u32 = 4;
-/// Library to process 1: run an action; u32 flags, u32 time, and then the payload with RUN_INLINE. Descriptors: stdin
-/// without RUN_NO_STDIN, stdout, stderr, the payload's file without RUN_INLINE, and perhaps a script. The time is when this
+/// Library to process 1: run an action; u32 flags, u32 time, and then the payload with RUN_INLINE. Descriptors: the files
+/// that take process 1 into its cgroups (RUN_DOORS), stdin without RUN_NO_STDIN, stdout, stderr, the payload's file
+/// without RUN_INLINE, and perhaps a script. The time is when this
 /// was sent, in microseconds of CLOCK_MONOTONIC, or 0 when the caller has other actions under way.
 pub const MSG_RUN: u32 = 2;
 /// The action is `bash -c SCRIPT`, which a fork of process 1 may become when that is a bash.
@@ -83,6 +82,9 @@ pub const RUN_INLINE: u32 = 8;
 pub const RUN_NO_STDIN: u32 = 16;
 /// Stdout and stderr are pipes, and stdin is one or nothing.
 pub const RUN_PIPES: u32 = 32;
+/// From this bit of the flags on: how many files take process 1 into cgroups, before the action begins. The first action
+/// has them.
+pub const RUN_DOORS: u32 = 6;
 /// Library to process 1: what was asked for by a signal is over.
 pub const MSG_FORGET: u32 = 3;
 /// Process 1 to library: u64 µs of processor time that its children took so far, u32 count of failed optional steps, then

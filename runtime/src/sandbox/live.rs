@@ -47,7 +47,7 @@ impl Sandbox {
         if let Some(doubted) = self.doubted.take() {
             doubted.settle(self)?;
         }
-        self.enter_group()?;
+        let doors = self.doors()?;
         self.allow_memory()?;
         let (crate::Stdin::Descriptor(stdin), Some(stdout), Some(stderr)) =
             (&action.stdin, &action.stdout, &action.stderr)
@@ -55,7 +55,9 @@ impl Sandbox {
             return Err(Error::Session("expected descriptors for all three streams".into()));
         };
         let streams = (Some(stdin.as_fd()), [stdout.as_fd(), stderr.as_fd()]);
-        self.control.start(RUN_TERMINAL, false, streams, &payload, None)
+        self.control.start(RUN_TERMINAL, false, &doors, streams, &payload, None)?;
+        self.has_entered = true;
+        Ok(())
     }
 
     /// Readable when the action that was begun has ended.

@@ -20,10 +20,11 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Ends the name of a record of which nothing may be begun before this program: on cgroups of version 2 a process should
@@ -143,7 +144,8 @@ impl Recorded {
         // It appears under its own path.
         let begun = Begun { host, workspace: Workspace::new(&plan.workspace), timings, acts_at_once: true };
         let doubted = Doubted { record: file, view };
-        let Some(mut sandbox) = begin(begun, &policy, process1, plan, steps, &tree) else {
+        let (policy, plan) = (Arc::new(policy), Arc::new(plan));
+        let Some(mut sandbox) = begin(begun, policy, process1, plan, steps, &tree) else {
             doubted.forget();
             return None;
         };
@@ -169,13 +171,13 @@ impl Recorded {
             fs::remove_dir_all(&dir)?;
             cache::private(OPENED)?;
         }
-        let plan = Plan { steps: Vec::new(), ..sandbox.plan.clone() };
+        let plan = Plan { steps: Vec::new(), ..(*sandbox.plan).clone() };
         let host = Host::known();
         let file = match host.cgroup.version {
             2 => self.file.with_extension(LATE),
             _ => self.file.clone(),
         };
-        let answer = Answer { host, policy: sandbox.policy.clone(), plan, view, tree };
+        let answer = Answer { host, policy: (*sandbox.policy).clone(), plan, view, tree };
         let mut rest = serde_json::to_vec(&answer)?;
         rest.push(b'\n');
         rest.extend(sandbox.plan.encode());
@@ -191,13 +193,13 @@ impl Recorded {
 /// A sandbox whose walls are being built.
 fn begin(
     mut begun: Begun,
-    policy: &Policy,
+    policy: Arc<Policy>,
     process1: Process1,
-    plan: Plan,
+    plan: Arc<Plan>,
     steps: Option<OwnedFd>,
     tree: &Path,
 ) -> Option<Sandbox> {
-    let process1 = begun.carry_out(policy, process1, steps).ok()?;
+    let process1 = begun.carry_out(&policy, process1, steps.as_ref().map(AsFd::as_fd)).ok()?;
     let in_use: Use = cache::in_use(tree.parent()?, tree.file_name()?.to_str()?)?;
     begun.host.cgroup.sweep();
     begun.sandbox(policy, process1, Ready::none(), plan, Some(in_use)).ok()

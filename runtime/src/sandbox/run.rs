@@ -10,6 +10,7 @@ use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
+use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,10 +44,11 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
         doubted.settle(sandbox)?;
     }
     let mut started = Instant::now();
-    sandbox.enter_group()?;
+    let doors = sandbox.doors()?;
     sandbox.allow_memory_as_left()?;
     let under_way = UnderWay::begin();
-    let streams = Streams::open(sandbox, action, &payload, script, under_way.is_alone());
+    let streams = Streams::open(sandbox, action, &doors, &payload, script, under_way.is_alone());
+    sandbox.has_entered |= streams.is_ok();
     // Where the walls could not be built nobody listens any more: that comes first.
     if let Some(doubted) = doubted {
         started = doubted.settle(sandbox)?;
@@ -133,6 +135,7 @@ impl Streams {
     fn open(
         sandbox: &Sandbox,
         action: &Action,
+        doors: &[File],
         payload: &[u8],
         script: Option<Vec<u8>>,
         is_alone: bool,
@@ -182,7 +185,8 @@ impl Streams {
             (!is_given, RUN_PIPES),
         ];
         let flags = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| flag).sum();
-        sandbox.control.start(flags, is_alone, streams, payload, script.as_ref().map(AsFd::as_fd))?;
+        let script = script.as_ref().map(AsFd::as_fd);
+        sandbox.control.start(flags, is_alone, doors, streams, payload, script)?;
         let limit = sandbox.policy.limits.output.0;
         Ok(Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] })
     }

@@ -65,24 +65,21 @@ impl Control {
         self.send(&[MSG_GO, if is_awaited { GO_AWAITED } else { 0 }], &[plan])
     }
 
-    /// Has process 1 go through the doors of its cgroups.
-    pub(super) fn join(&self, doors: &[File]) -> Result<(), Error> {
-        let fds: Vec<_> = doors.iter().map(File::as_fd).collect();
-        self.send(&[MSG_GROUP], &fds)
-    }
-
-    /// Starts an action: its standard streams, its payload, and a script that is too long for that. Without a stdin that is
-    /// the null device. `is_alone` when this program has no other under way.
+    /// Starts an action: the doors of the cgroups that process 1 has to enter, its standard streams, its payload, and a
+    /// script that is too long for that. Without a stdin that is the null device. `is_alone` when this program has no other
+    /// under way.
     pub(super) fn start(
         &self,
         flags: u32,
         is_alone: bool,
+        doors: &[File],
         (stdin, outputs): (Option<BorrowedFd<'_>>, [BorrowedFd<'_>; 2]),
         payload: &[u8],
         script: Option<BorrowedFd<'_>>,
     ) -> Result<(), Error> {
-        let flags = if stdin.is_none() { flags | RUN_NO_STDIN } else { flags };
-        let streams = stdin.into_iter().chain(outputs);
+        let flags =
+            if stdin.is_none() { flags | RUN_NO_STDIN } else { flags } | (doors.len() as u32) << RUN_DOORS;
+        let streams = doors.iter().map(File::as_fd).chain(stdin).chain(outputs);
         let time = if is_alone { now() } else { 0 };
         if RUN_HEAD + payload.len() <= RUN_LEN {
             let mut bytes = Vec::with_capacity(RUN_HEAD + payload.len());

@@ -61,6 +61,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for (i, step) in plan.steps.iter().enumerate() {
         say!("{i:4}  {step}");
     }
+    if plan.enforced.iter().any(|wall| wall.starts_with("cgroup1:")) {
+        say!("      enter the cgroup, before the first action begins");
+    }
     say!("enforced: {}", plan.enforced.join(", "));
     if !plan.missing.is_empty() {
         say!("missing: {}", plan.missing.join(", "));
