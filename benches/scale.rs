@@ -111,15 +111,21 @@ fn live(dir: &Path, count: usize) {
     println!(
         "\n{count} live sandboxes, each: opened in {each:.0} µs, {pss:.1} KiB PSS, {kernel:.0} KiB of kernel memory"
     );
+    let act = |sandbox: &mut Sandbox| {
+        assert!(sandbox.run(&Action::program(["true"])).is_ok_and(|o| o.success()));
+    };
     let mut alone = open(dir);
+    act(&mut alone);
+    // The first action makes the cgroup.
+    all.iter_mut().for_each(act);
+    let kernel = (kernel_kib() - before) / count as f64;
+    println!("after an action in each: {kernel:.0} KiB of kernel memory");
     let mut next = 0;
     let mut peers = [
-        Peer::new("through one sandbox", move || {
-            assert!(alone.run(&Action::program(["true"])).is_ok_and(|o| o.success()));
-        }),
+        Peer::new("through one sandbox", move || act(&mut alone)),
         Peer::new("through each in turn", move || {
             next = (next + 1) % all.len();
-            assert!(all[next].run(&Action::program(["true"])).is_ok_and(|o| o.success()));
+            act(&mut all[next]);
         }),
     ];
     compare(&format!("the program `true`, {count} alive"), count.min(500), &mut peers);

@@ -49,9 +49,10 @@ pub fn leave_stack(inside: usize) {
 
 /// Returns the pages of the stack below that were touched before.
 pub fn give_back_stack() {
+    /// More than the frames of this function and of the call.
+    const FRAMES: usize = 512;
     let here = 0u8;
-    // A page for the frames of this function and of the call.
-    let used = ((&raw const here as usize) & !(PAGE - 1)) - PAGE;
+    let used = (&raw const here as usize - FRAMES) & !(PAGE - 1);
     let start = STACK.start() as usize;
     give_back(start, used.saturating_sub(start));
 }
