@@ -2,6 +2,7 @@
 
 use sbx::{Action, Policy, Sandbox, Shell};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 /// What a leak would show in: descriptors, mounts, threads and children of this process.
@@ -144,6 +145,22 @@ fn limits_are_each_sandboxs_own() {
         }
     }
     assert!(!is_kept || groups.len() < 9, "none was used again: {groups:?}");
+    // Who clears up, or sets other limits, where a group waits for its next sandbox.
+    let dirs = sbx::Host::probe().cgroup;
+    let own = format!("sbx-{}-", std::process::id());
+    for act in [
+        |dir: &Path| drop(std::fs::write(dir.join("pids.max"), "max")),
+        |dir: &Path| drop(std::fs::remove_dir(dir)),
+    ] {
+        let all =
+            dirs.memory.iter().chain(&dirs.pids).flat_map(|dir| std::fs::read_dir(dir).unwrap().flatten());
+        let ours: Vec<_> = all.filter(|e| e.file_name().to_string_lossy().starts_with(&own)).collect();
+        assert!(!is_kept || !ours.is_empty());
+        ours.iter().for_each(|entry| act(&entry.path()));
+        let seen =
+            open("64 MiB", 8).run(&Action::bash("for i in {1..20}; do sleep 0.2 & done; wait")).unwrap();
+        assert_eq!(seen.limits_hit, ["processes"]);
+    }
 }
 
 fn other_children_are_left_alone(policy: &Policy) {

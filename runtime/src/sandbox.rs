@@ -328,7 +328,9 @@ impl Begun {
             None if self.acts_at_once => Cgroup::with(host, limits)?,
             None => None,
         };
-        self.timings.end("make the cgroup");
+        if cgroup.is_some() {
+            self.timings.end("make the cgroup");
+        }
         Ok(Process1 { control, init, cgroup })
     }
 

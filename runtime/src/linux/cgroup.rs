@@ -304,8 +304,9 @@ impl Drop for Member {
             // SAFETY: the function takes nothing and does not unwind.
             unsafe { libc::atexit(remove_idle) };
         });
-        // It holds no descriptor meanwhile.
+        // It holds no descriptor meanwhile, and its limits are set anew, whoever may have been there.
         group.counters = Default::default();
+        (group.allowed, group.processes) = Default::default();
         let mut idle = lock(&IDLE);
         if idle.len() < MOST_IDLE {
             idle.push(group);

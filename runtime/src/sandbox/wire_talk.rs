@@ -216,7 +216,6 @@ impl Control {
     }
 }
 
-/// The u64 at a word of a message; 0 where there is none.
 /// Microseconds that have passed, without the upper half, and never 0.
 fn now() -> u32 {
     let now = clock_gettime(ClockId::Monotonic);
@@ -224,6 +223,7 @@ fn now() -> u32 {
     (micros as u32).max(1)
 }
 
+/// The u64 at a word of a message; 0 where there is none.
 fn long(words: &[u32], at: usize) -> u64 {
     let word = |at: usize| words.get(at).copied().map_or(0, u64::from);
     word(at) | word(at + 1) << 32
