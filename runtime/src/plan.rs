@@ -9,7 +9,7 @@ pub use step::Step;
 use crate::linux::{landlock, seccomp};
 use crate::policy::{Exec, Missing, Network};
 use crate::proxy;
-use crate::view::{PATH, SHELLS, View};
+use crate::view::{PATH, SHELLS, Tree, View};
 use crate::workspace::OBJECTS;
 use crate::{Error, Host, Policy, Workspace};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,9 @@ pub(crate) use crate::linux::wire::UID;
 /// Where the agent's changes to the workspace gather, before the host is detached.
 pub(crate) const UPPER: &str = "/layer/upper";
 /// Memory that processes share by name (shm_open(3)).
-const SHM: &str = "/dev/shm";
+pub(crate) const SHM: &str = "/dev/shm";
+/// A gathered view has it, with places for what is mounted there.
+pub(crate) const DEV: &str = "/dev";
 /// The area behind `/tmp`, the home directory and `/dev/shm`. It lies in the file system of the root, of which nothing else is
 /// writable: each file system costs a sandbox 16 KiB of the kernel's memory, and more where thousands are live.
 const SCRATCH_DIR: &str = "/scratch";
@@ -182,6 +184,15 @@ const GITCONFIG: &str = "\
 \tdetachedHead = false
 ";
 
+/// What is in [`DEV`] besides [`SHM`].
+pub(crate) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+pub(crate) const DEVICE_LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
+
 /// The files of `/etc` that are the sandbox's own: path and content.
 pub fn etc_files() -> [(&'static str, String); 5] {
     [
@@ -258,6 +269,10 @@ impl Build<'_> {
             let flags = if top == Path::new("/etc") { SEALED } else { SEALED & !NOEXEC };
             self.bind(&under(root, top), top, flags, true);
         }
+        if let Some(tree) = tree {
+            // Places for the devices, and the links.
+            self.bind(&under(&tree.root, Path::new(DEV)), Path::new(DEV), SEALED, true);
+        }
         let is_gathered = |at: &Path| tree.is_some_and(|t| t.holds(view, at));
         // Parents before children: a later mount would hide an earlier one below it.
         let mut binds: Vec<_> = view.binds().filter(|(at, ..)| !is_gathered(at)).collect();
@@ -291,7 +306,7 @@ impl Build<'_> {
                 self.push(Step::File { at: new(at), content });
             }
         }
-        self.dev();
+        self.dev(tree);
         self.proc();
         let scratch = self.scratch_flags();
         for (dir, place, mode, flags) in [
@@ -350,18 +365,15 @@ impl Build<'_> {
         self.push(Step::Enter);
     }
 
-    fn dev(&mut self) {
-        for name in ["null", "zero", "full", "random", "urandom"] {
-            let path = Path::new("/dev").join(name);
-            self.bind(&path, &path, NOSUID | NOEXEC, false);
+    fn dev(&mut self, tree: Option<&Tree>) {
+        let dev = Path::new(DEV);
+        for name in DEVICES {
+            let (from, at) = (old(&dev.join(name)), new(dev.join(name)));
+            let (flags, is_there) = (NOSUID | NOEXEC, tree.is_some());
+            self.push(Step::Bind { from, at, flags, directory: false, is_there, optional: false });
         }
-        for (at, target) in [
-            ("fd", "/proc/self/fd"),
-            ("stdin", "/proc/self/fd/0"),
-            ("stdout", "/proc/self/fd/1"),
-            ("stderr", "/proc/self/fd/2"),
-        ] {
-            self.push(Step::Symlink { target: target.into(), at: new(Path::new("/dev").join(at)) });
+        for (at, target) in DEVICE_LINKS.iter().filter(|_| tree.is_none()) {
+            self.push(Step::Symlink { target: target.into(), at: new(dev.join(at)) });
         }
     }
 
@@ -471,7 +483,7 @@ impl Build<'_> {
         for at in ["/etc", "/proc"] {
             rule(Path::new(at), read);
         }
-        for name in ["null", "zero", "full", "random", "urandom"] {
+        for name in DEVICES {
             let rights =
                 landlock::READ_FILE | landlock::WRITE_FILE | landlock::TRUNCATE | landlock::IOCTL_DEV;
             rule(&Path::new("/dev").join(name), rights & landlock::ON_FILE);

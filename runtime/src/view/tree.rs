@@ -8,7 +8,7 @@ use super::{PATH, SHELLS, View, data, loader, locale};
 use crate::Policy;
 use crate::cache::{self, Use};
 use crate::linux::wire::{BASH_FAILS, BASH_ON_TRIAL};
-use crate::plan::under;
+use crate::plan::{DEV, DEVICE_LINKS, DEVICES, SHM, under};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, StatVfsMountFlags, open, stat, statat, statvfs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -28,7 +28,7 @@ static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Its name beside the bash.
 const AHEAD_NAME: &str = "ahead.so";
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 16;
+const VERSION: u32 = 17;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -333,7 +333,8 @@ fn gather(view: &View, stamps: &[Stamp]) -> io::Result<(Tree, Use)> {
 fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
     fs::create_dir(root)?;
     let place = |at: &Path| under(root, at);
-    let is_ours = |at: &Path| TOPS.iter().any(|top| at.starts_with(Path::new("/").join(top)));
+    let is_ours =
+        |at: &Path| at.starts_with(DEV) || TOPS.iter().any(|top| at.starts_with(Path::new("/").join(top)));
     for (at, from, executable) in view.binds().filter(|(at, ..)| is_ours(at)) {
         let to = place(at);
         if let Some(parent) = to.parent() {
@@ -360,6 +361,11 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
         }
         symlink(target, to)?;
     }
+    // A sandbox that made these itself would hold their files in memory of the kernel's.
+    fs::create_dir_all(place(Path::new(SHM)))?;
+    let dev = place(Path::new(DEV));
+    DEVICES.iter().try_for_each(|name| fs::write(dev.join(name), ""))?;
+    DEVICE_LINKS.iter().try_for_each(|(name, target)| symlink(target, dev.join(name)))?;
     for (at, content) in crate::plan::etc_files() {
         let to = place(Path::new(at));
         if let Some(parent) = to.parent() {
