@@ -87,6 +87,29 @@ fn nothing_of_the_host_can_be_read_or_written() {
     assert_eq!(std::fs::read_to_string(&secret).unwrap(), "ESCAPED");
 }
 
+/// What a policy shows in /dev has its place in a gathered view, and nothing else can be made there.
+#[test]
+fn devices_are_those_of_the_view_and_of_the_policy() {
+    let world = World::new();
+    let policy = world.dir.path().join("devices.toml");
+    let read = "[files]\nread = [\"/dev/tty\", \"/dev/null\"]\n";
+    std::fs::write(&policy, format!("extends = \"whitelist\"\nloosens = [\"files.read\"]\n{read}")).unwrap();
+    let usual = "fd full null random shm stderr stdin stdout urandom zero";
+    let script = "echo /dev/*; echo x > /dev/null && echo y > /dev/shm/y && cat /dev/shm/y; for f in /dev/x /dev/null; do
+        mkdir $f 2> /dev/shm/error; rm -f $f 2>> /dev/shm/error; done; test -c /dev/null && grep -c Read-only /dev/shm/error";
+    for (policy, more) in [("whitelist", ""), (policy.to_str().unwrap(), " tty")] {
+        let object = world.json(&["--policy", policy, "-c", script]);
+        let mut seen = object["stdout"].as_str().unwrap().lines();
+        let mut names: Vec<&str> = seen.next().unwrap().split(' ').collect();
+        names.sort_unstable();
+        let expected =
+            format!("{usual}{more}").split(' ').map(|name| format!("/dev/{name}")).collect::<Vec<_>>();
+        assert!(expected.iter().all(|name| names.contains(&name.as_str())), "{object}");
+        assert_eq!(names.len(), expected.len(), "{object}");
+        assert_eq!(seen.collect::<Vec<_>>(), ["y", "1"], "{object}");
+    }
+}
+
 #[test]
 fn there_is_no_network() {
     let world = World::new();
