@@ -69,3 +69,31 @@ fn a_tree_that_its_owner_cannot_reach_stays_roots() {
     assert_eq!(stdout.split_whitespace().nth(1), Some("0"), "{stdout}{}", text(&seen.stderr));
     assert!(hidden.join("new").exists());
 }
+
+/// A program may open a sandbox as root and go on as somebody else. The limits were promised when it was opened.
+#[test]
+fn who_can_make_no_cgroup_any_more_runs_nothing_without_one() {
+    let world = World::new();
+    let policy = sbx::Policy::preset("whitelist").unwrap();
+    let is_promised = |wall: &String| wall.starts_with("cgroup1:");
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root becomes somebody else");
+    }
+    let mut sandbox = sbx::Sandbox::open(&policy, world.workspace()).unwrap();
+    if !sandbox.plan().enforced.iter().any(is_promised) {
+        return eprintln!("skipped: no cgroup is made for an action on this host");
+    }
+    let seen = std::thread::scope(|scope| {
+        let run = || {
+            let user = rustix::thread::Uid::from_raw(OWNER);
+            // Of this thread alone.
+            rustix::thread::set_thread_res_uid(user, user, rustix::thread::Uid::ROOT).unwrap();
+            sandbox.run(&sbx::Action::bash("true"))
+        };
+        scope.spawn(run).join().unwrap()
+    });
+    let error = seen.expect_err("the limits cannot be set").to_string();
+    assert!(error.contains("cgroup"), "{error}");
+    // Root can.
+    assert!(sandbox.run(&sbx::Action::bash("true")).unwrap().success());
+}

@@ -85,7 +85,7 @@ extern "C" fn before_main(argc: i32, argv: *mut *const u8, _: *const *const u8) 
     }
     be(BASH_NAME, false);
     read_locale();
-    let Ok(stack) = sys::map(-1, action::STACK) else { sys::exit(93) };
+    let Ok(stack) = sys::map(-1, action::CHILD_STACK) else { sys::exit(93) };
     let start = action::serve(&mut Bash::of_self(), stack);
     // SAFETY: the loader gives as many arguments as a script has; the tables of which they and the environment are taken
     // stay mapped as long as this process runs the program. A fork has no other thread.

@@ -272,9 +272,7 @@ fn start(steps: &[u8], record: &'static [u8], user: (u32, u32)) -> Option<Begun>
         return None;
     }
     // The kind, and no flags.
-    let mut go = [0u8; wire::GO_LEN];
-    go.iter_mut().zip(wire::MSG_GO.to_ne_bytes()).for_each(|(to, b)| *to = b);
-    send(control, &go, &[plan]);
+    send(control, [wire::MSG_GO, 0].map(u32::to_ne_bytes).as_flattened(), &[plan]);
     close(plan);
     Some(Begun {
         control: control + 1,

@@ -9,7 +9,7 @@ use crate::victim::before_this;
 use crate::wire::*;
 
 /// Bytes of stack for a child until exec, above the message that asks for it.
-pub const STACK: usize = 16 << 10;
+pub const CHILD_STACK: usize = 16 << 10;
 
 /// An action's child as the parent sees it: what to start, and why that failed.
 struct Child {
@@ -45,7 +45,7 @@ struct Server {
     stack: *mut u8,
 }
 
-/// Serves requests until the library is gone. Returns in a process that is an action. `stack` is of [`STACK`] bytes, which
+/// Serves requests until the library is gone. Returns in a process that is an action. `stack` is of [`CHILD_STACK`] bytes, which
 /// take no memory before the first message, and which nobody else uses.
 pub fn serve(between: &mut impl Between, stack: *mut u8) -> Start {
     let server = Server { signals: Signals::new(), stack };
@@ -93,7 +93,8 @@ impl Server {
         // Who waits to become a script must not be seen by this action. Without one, nothing is there to kill.
         sweep();
         let flags = word(message, 4);
-        let (doors, fds) = fds.split_at(fds.len().min((flags >> RUN_DOORS) as usize));
+        // One that did not come is a limit that would not hold.
+        let Some((doors, fds)) = fds.split_at_checked((flags >> RUN_DOORS) as usize) else { exit(91) };
         enter(doors);
         let start = Start::new(flags, fds);
         let mut child = Child { start, terminal: flags & RUN_TERMINAL != 0, errno: 0 };
@@ -112,7 +113,7 @@ impl Server {
     fn spawn(&self, child: &mut Child, message: &[u8]) -> Result<i32, i32> {
         let mapped = child.start.read(message, None)?;
         // SAFETY: one past the end of the stack, whose length is a multiple of 16.
-        let top = unsafe { self.stack.add(STACK) };
+        let top = unsafe { self.stack.add(CHILD_STACK) };
         // SAFETY: the stack is free; `become_action` never returns and touches only `child`, which outlives it.
         let pid = before_this(|| check(unsafe { vfork(top, become_action, (child as *mut Child).cast()) }));
         mapped.unmap();

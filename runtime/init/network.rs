@@ -1,7 +1,7 @@
 //! A network namespace of its own, made by a second process while this one mounts: it takes the kernel as long as all the
 //! rest of the set-up.
 
-use crate::action::STACK;
+use crate::action::CHILD_STACK;
 use crate::place;
 use crate::room::CHILD;
 use crate::sys::*;
@@ -31,7 +31,7 @@ impl Coming {
         // SAFETY: there is no other child yet. `made` lies at the lower end of its stack, far below what `make` puts on it.
         let pid = check(unsafe {
             made.write(Made { namespace: -(EINVAL as isize), proc });
-            beside(CHILD.start().add(STACK), make, made.cast())
+            beside(CHILD.start().add(CHILD_STACK), make, made.cast())
         })?;
         if elsewhere {
             place::elsewhere(pid as i32);

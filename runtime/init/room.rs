@@ -1,8 +1,9 @@
 //! The memory of process 1 lies beside its program, and it leaves the stack that the kernel gave it: memory in one place
-//! takes three pages of page tables instead of eight, which every idle sandbox has.
+//! takes four pages of page tables instead of eight, which every idle sandbox has.
 
 use crate::action;
 use crate::sys::{self, *};
+use core::arch::asm;
 use core::cell::UnsafeCell;
 
 const PAGE: usize = 4096;
@@ -37,7 +38,7 @@ impl<const LEN: usize> Room<LEN> {
 /// Its stack; `_start` knows it.
 pub static STACK: Room<STACK_LEN> = Room::new();
 /// The stack of its child until exec: one at a time.
-pub static CHILD: Room<{ action::STACK }> = Room::new();
+pub static CHILD: Room<{ action::CHILD_STACK }> = Room::new();
 
 /// Unmaps the stack that the kernel made, of which this is an address.
 pub fn leave_stack(inside: usize) {
@@ -49,10 +50,12 @@ pub fn leave_stack(inside: usize) {
 
 /// Returns the pages of the stack below that were touched before.
 pub fn give_back_stack() {
-    /// More than the frames of this function and of the call.
-    const FRAMES: usize = 512;
-    let here = 0u8;
-    let used = (&raw const here as usize - FRAMES) & !(PAGE - 1);
+    /// What a function may use below its stack's end (x86-64 psABI, 3.2.2).
+    const RED_ZONE: usize = 128;
+    let end: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rsp", out(reg) end, options(nomem, nostack, preserves_flags)) };
+    let used = (end - RED_ZONE) & !(PAGE - 1);
     let start = STACK.start() as usize;
     give_back(start, used.saturating_sub(start));
 }

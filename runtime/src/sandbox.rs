@@ -8,7 +8,7 @@ mod run;
 mod wire_talk;
 
 use crate::cache::Use;
-use crate::linux::cgroup::{Cgroup, Member};
+use crate::linux::cgroup::{Cgroup, Cgroups, Member};
 use crate::linux::enter::{self, Init};
 use crate::linux::front::Started;
 use crate::policy::{Clock, Network};
@@ -46,6 +46,8 @@ pub struct Sandbox {
     init: Init,
     /// Made for the first action at the latest, where one can be made.
     cgroup: Option<Member>,
+    /// Where it can be, as when the walls were planned.
+    cgroups: Cgroups,
     /// Process 1 is in its cgroup, or there is none.
     has_entered: bool,
     /// The writable areas; the first is the overlay's upper directory when the workspace is writable.
@@ -87,7 +89,7 @@ impl Sandbox {
             return Ok(Vec::new());
         }
         if self.cgroup.is_none() {
-            self.cgroup = Cgroup::with(&Host::known().cgroup, &self.policy.limits)?.map(Member::of);
+            self.cgroup = Cgroup::with(&self.cgroups, &self.policy.limits)?.map(Member::of);
         }
         // What it counted for a sandbox before does not count.
         self.counts = self.group().map_or((0, 0), Cgroup::counts);
@@ -317,21 +319,21 @@ impl Begun {
         process1: Process1,
         steps: Option<BorrowedFd<'_>>,
     ) -> Result<Process1, Error> {
-        let Process1 { control, init, cgroup } = process1;
+        // As a whole: should anything fail, process 1 ends before its group.
+        let mut process1 = process1;
         if let Some(steps) = steps {
-            control.go(steps, !self.acts_at_once)?;
+            process1.control.go(steps, !self.acts_at_once)?;
         }
-        let (host, limits) = (&self.host.cgroup, &policy.limits);
         // Process 1 mounts now. What it does not need for that is done meanwhile.
-        let cgroup = match cgroup {
-            Some(made) => made.limit(limits).map(|()| Some(made))?,
-            None if self.acts_at_once => Cgroup::with(host, limits)?,
-            None => None,
-        };
-        if cgroup.is_some() {
+        if let Some(made) = &process1.cgroup {
+            made.limit(&policy.limits)?;
+        } else if self.acts_at_once {
+            process1.cgroup = Cgroup::with(&self.host.cgroup, &policy.limits)?;
+        }
+        if process1.cgroup.is_some() {
             self.timings.end("make the cgroup");
         }
-        Ok(Process1 { control, init, cgroup })
+        Ok(process1)
     }
 
     /// A sandbox, of what process 1 said when its walls stood.
@@ -343,7 +345,6 @@ impl Begun {
         mut plan: Arc<Plan>,
         in_use: Option<Use>,
     ) -> Result<Sandbox, Error> {
-        let Process1 { control, init, cgroup } = process1;
         let is_whole = ready.skipped == 0;
         if !ready.missing.is_empty() {
             Arc::make_mut(&mut plan).missing.extend(ready.missing);
@@ -357,11 +358,13 @@ impl Begun {
             }
             _ => None,
         };
+        let Process1 { control, init, cgroup } = process1;
         Ok(Sandbox {
             control,
             has_entered: init.is_in_group(),
             init,
             cgroup: cgroup.map(Member::of),
+            cgroups: self.host.cgroup,
             areas,
             lower: self.workspace.lower,
             plan,
