@@ -29,6 +29,7 @@ mod sys;
 mod victim;
 
 use message::{put, word};
+use network::Network;
 use sys::{Cmsg, exit};
 use wire::*;
 
@@ -61,12 +62,12 @@ extern "C" fn main(stack: usize) -> ! {
             exit(96);
         }
     };
-    // Who has work of his own besides needs the other processor himself.
     let network = if sys::readable(FD_CONTROL, 0) {
         hear(&mut buffer);
-        network::Coming::start(word(&buffer, 4) & GO_AWAITED != 0)
+        if word(&buffer, 4) & GO_AWAITED != 0 { Network::elsewhere() } else { Ok(Network::NotYet) }
     } else {
-        let network = network::Coming::start(true);
+        // There is nothing else to do yet.
+        let network = Network::now();
         hear(&mut buffer);
         network
     };

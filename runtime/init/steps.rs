@@ -2,7 +2,7 @@
 
 use crate::action::used;
 use crate::message::{put, put_long, word};
-use crate::network::Coming;
+use crate::network::Network;
 use crate::room;
 use crate::sys::{self, *};
 use crate::wire::*;
@@ -50,11 +50,11 @@ struct Step<'a> {
 struct State {
     ready: Ready,
     ruleset: i32,
-    network: Option<Result<Coming, i32>>,
+    network: Option<Result<Network, i32>>,
 }
 
 /// Carries out the plan, the first of `fds`; the index of the failed step and its errno otherwise.
-pub fn build(fds: &[i32], network: Result<Coming, i32>) -> Result<Ready, (u32, i32)> {
+pub fn build(fds: &[i32], network: Result<Network, i32>) -> Result<Ready, (u32, i32)> {
     let fd = fds.first().copied().unwrap_or(-1);
     let plan = read_plan(fd).map_err(|e| (NO_PLAN, e))?;
     let ready = Ready { missing: [0; MAX_MISSING], count: 0, dirs: [-1; 4], dir_count: 0, plan };

@@ -5,6 +5,7 @@ mod payload;
 mod planned;
 mod recorded;
 mod run;
+mod under_way;
 mod wire_talk;
 
 use crate::cache::Use;
@@ -28,6 +29,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use under_way::UnderWay;
 use wire_talk::{Control, Ready};
 
 /// A live confinement. Dropping it kills every process in it; no mount, process or file remains.
@@ -78,9 +80,12 @@ impl Sandbox {
     /// The workspace cannot be used, a wall is missing and the policy refuses that, or a step of the plan fails.
     pub fn open(policy: &Policy, workspace: impl Into<Workspace>) -> Result<Sandbox, Error> {
         let mut begun = Begun::begin(workspace.into(), Timings::start(), false)?;
-        let process1 = Process1::start(&begun.host)?;
+        let recent = Planned::recent(policy, &begun.host, &begun.workspace);
+        // Said before anybody listens: process 1 need not wait for it.
+        let steps = recent.as_ref().map(|planned| planned.steps.as_fd());
+        let process1 = begun.start(steps)?;
         begun.timings.end("start process 1 in its namespaces");
-        begun.open(policy, process1)
+        begun.open(policy, process1, recent)
     }
 
     /// The files through which process 1 enters its cgroup with the next action, unless it has done so.
@@ -186,7 +191,7 @@ impl Early {
             return None;
         }
         timings.end("look at the host");
-        let process1 = Process1::start(&host).ok()?;
+        let process1 = Process1::start(&host, None).ok()?;
         timings.end("start process 1 in its namespaces");
         Some(Early { process1, host, timings })
     }
@@ -204,9 +209,9 @@ impl Early {
             process1
         } else {
             drop(process1);
-            Process1::start(&begun.host)?
+            begun.start(None)?
         };
-        begun.open(policy, process1)
+        begun.open(policy, process1, None)
     }
 }
 
@@ -218,32 +223,47 @@ struct Begun {
     /// An action follows at once, so the cgroup is made while process 1 mounts. Otherwise it is made for the first action:
     /// a sandbox that only waits needs none.
     acts_at_once: bool,
+    under_way: UnderWay,
 }
 
-/// Process 1, which makes its network and waits for a plan.
+/// What process 1 is told first: its plan, and that this is awaited.
+#[derive(Clone, Copy)]
+struct Go<'a> {
+    steps: BorrowedFd<'a>,
+    is_awaited: bool,
+}
+
+/// Process 1. Without a plan it makes its network and waits for one.
 #[derive(Debug)]
 struct Process1 {
     // Dropped in this order, as in the sandbox.
     control: Control,
     init: Init,
     cgroup: Option<Cgroup>,
+    /// It has its plan.
+    is_told: bool,
 }
 
 impl Process1 {
     /// One that was started before this program began.
     fn of(started: Started) -> Process1 {
-        Process1 { control: Control::new(started.control), init: Init::of(started.pidfd), cgroup: None }
+        let (control, init) = (Control::new(started.control), Init::of(started.pidfd));
+        Process1 { control, init, cgroup: None, is_told: true }
     }
 
-    fn start(host: &Host) -> Result<Process1, Error> {
+    fn start(host: &Host, go: Option<Go<'_>>) -> Result<Process1, Error> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(|e| Error::system("control socket", e))?;
+        let control = Control::new(ours);
+        if let Some(go) = go {
+            control.go(go)?;
+        }
         // On version 2 a process that moves waits for the kernel; one that begins there does not.
         let cgroup = if host.cgroup.version == 2 { Cgroup::make(&host.cgroup)? } else { None };
         let birthplace = cgroup.as_ref().and_then(Cgroup::birthplace);
         let init = enter::start(host, theirs.as_fd(), birthplace.as_ref())?;
-        Ok(Process1 { control: Control::new(ours), init, cgroup })
+        Ok(Process1 { control, init, cgroup, is_told: go.is_some() })
     }
 }
 
@@ -252,11 +272,29 @@ impl Begun {
         let workspace = workspace.resolved()?;
         let host = Host::known().for_workspace(&workspace);
         timings.end("look at the workspace");
-        Ok(Begun { host, workspace, timings, acts_at_once })
+        Ok(Begun { host, workspace, timings, acts_at_once, under_way: UnderWay::begin() })
     }
 
-    fn open(mut self, policy: &Policy, process1: Process1) -> Result<Sandbox, Error> {
-        let recent = Planned::recent(policy, &self.host, &self.workspace);
+    /// Of what was found out the last time, for a program that acts at once.
+    fn of(host: Host, workspace: Workspace, timings: Timings) -> Begun {
+        Begun { host, workspace, timings, acts_at_once: true, under_way: UnderWay::begin() }
+    }
+
+    /// Starts process 1, with the plan where that is known.
+    fn start(&self, steps: Option<BorrowedFd<'_>>) -> Result<Process1, Error> {
+        Process1::start(&self.host, steps.map(|steps| self.go(steps)))
+    }
+
+    fn go<'a>(&self, steps: BorrowedFd<'a>) -> Go<'a> {
+        Go { steps, is_awaited: !self.acts_at_once && self.under_way.leaves_a_processor() }
+    }
+
+    fn open(
+        mut self,
+        policy: &Policy,
+        process1: Process1,
+        recent: Option<Planned>,
+    ) -> Result<Sandbox, Error> {
         let (planned, looked) = recent.map_or_else(|| self.plan(policy), |recent| Ok((recent, None)))?;
         self.timings.end("plan");
         let workspace = self.workspace.clone();
@@ -294,7 +332,7 @@ impl Begun {
         looked: Option<Looked>,
     ) -> Result<Option<Sandbox>, Error> {
         let Planned { policy, plan, steps, .. } = planned.clone();
-        let process1 = self.carry_out(&policy, process1, Some(steps.as_fd()));
+        let process1 = self.tell(process1, steps.as_fd()).and_then(|told| self.make_group(&policy, told));
         let mut in_use = None;
         if let Some(looked) = looked {
             // A host that has changed may be why the plan cannot be carried out: that comes first.
@@ -312,18 +350,18 @@ impl Begun {
         self.sandbox(policy, process1, ready, plan, in_use).map(Some)
     }
 
-    /// Has process 1 carry the plan out, and does not wait for it. One that was begun has its steps.
-    fn carry_out(
-        &mut self,
-        policy: &Policy,
-        process1: Process1,
-        steps: Option<BorrowedFd<'_>>,
-    ) -> Result<Process1, Error> {
+    /// Has process 1 carry the plan out, if it does not so already, and does not wait for it.
+    fn tell(&self, process1: Process1, steps: BorrowedFd<'_>) -> Result<Process1, Error> {
+        if !process1.is_told {
+            process1.control.go(self.go(steps))?;
+        }
+        Ok(Process1 { is_told: true, ..process1 })
+    }
+
+    /// Makes the cgroup, or limits it.
+    fn make_group(&mut self, policy: &Policy, process1: Process1) -> Result<Process1, Error> {
         // As a whole: should anything fail, process 1 ends before its group.
         let mut process1 = process1;
-        if let Some(steps) = steps {
-            process1.control.go(steps, !self.acts_at_once)?;
-        }
         // Process 1 mounts now. What it does not need for that is done meanwhile.
         if let Some(made) = &process1.cgroup {
             made.limit(&policy.limits)?;
@@ -358,7 +396,7 @@ impl Begun {
             }
             _ => None,
         };
-        let Process1 { control, init, cgroup } = process1;
+        let Process1 { control, init, cgroup, .. } = process1;
         Ok(Sandbox {
             control,
             has_entered: init.is_in_group(),

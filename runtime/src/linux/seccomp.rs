@@ -5,9 +5,7 @@
 //! once for each number when it is attached, so a tree attaches five times faster than a list.
 
 use crate::policy::Network;
-use libc::{
-    self as c, BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
-};
+use libc::{self as c, BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use std::sync::{Mutex, PoisonError};
 
 const ALLOW: u32 = c::SECCOMP_RET_ALLOW;
@@ -242,17 +240,17 @@ fn compile(verdict: fn(i64) -> Verdict, network: Network) -> Vec<u8> {
             ranges.push((nr as u32, verdict));
         }
     }
-    let mut code = vec![
-        load(offset_of_arch()),
-        jump(BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0),
-        // int 0x80: a process that speaks i386 here has nothing good in mind.
-        ret(KILL),
-        load(0),
-        jump(BPF_JGE, X32_BIT, 0, 1),
-        errno(c::ENOSYS),
-    ];
-    code.extend(tree(&ranges, network));
-    code.iter()
+    let mut program = Program { code: Vec::new(), known: Vec::new(), network };
+    let number = program.tree(&ranges);
+    let unknown = program.end(errno(c::ENOSYS));
+    program.branch(BPF_JGE, X32_BIT, unknown, number);
+    let number = program.push(load(0));
+    // int 0x80: a process that speaks i386 here has nothing good in mind.
+    let kill = program.end(KILL);
+    program.branch(BPF_JEQ, AUDIT_ARCH_X86_64, number, kill);
+    program.push(load(offset_of_arch()));
+    let forward = program.code.iter().rev();
+    forward
         .flat_map(|i| {
             let [k0, k1] = i.code.to_ne_bytes();
             let [a, b, x, d] = i.k.to_ne_bytes();
@@ -261,89 +259,112 @@ fn compile(verdict: fn(i64) -> Verdict, network: Network) -> Vec<u8> {
         .collect()
 }
 
-fn tree(ranges: &[(u32, Verdict)], network: Network) -> Vec<c::sock_filter> {
-    if let [(_, verdict)] = ranges {
-        return match verdict {
-            Verdict::Allow => vec![ret(ALLOW)],
-            Verdict::Errno(e) => vec![errno(*e)],
-            Verdict::Check(check) => arguments(*check, network),
-        };
-    }
-    let (left, right) = ranges.split_at(ranges.len() / 2);
-    let left_code = tree(left, network);
-    let mut code = match u8::try_from(left_code.len()) {
-        Ok(skip) => vec![jump(BPF_JGE, right[0].0, skip, 0)],
-        // The long jump reaches what the 8-bit one cannot.
-        Err(_) => {
-            let skip = u32::try_from(left_code.len()).expect("the program is far below 2^32 instructions");
-            vec![jump(BPF_JGE, right[0].0, 0, 1), op(BPF_JMP | BPF_JA, skip)]
-        }
-    };
-    code.extend(left_code);
-    code.extend(tree(right, network));
-    code
+/// A program, written from its end, because each jump goes forward: to what is there already, and is there once.
+struct Program {
+    /// The last instruction first.
+    code: Vec<c::sock_filter>,
+    known: Vec<(Block, At)>,
+    network: Network,
 }
 
-fn arguments(check: Check, network: Network) -> Vec<c::sock_filter> {
-    // The low half: all of these are 32-bit values to the kernel, whatever the upper half holds.
-    let argument = |n: u32| load(16 + 8 * n);
-    match check {
-        Check::Clone => mask(argument(0), CLONE_NEW, c::EPERM),
-        Check::Execveat => mask(argument(4), c::AT_EMPTY_PATH as u32, c::EACCES),
-        Check::Ioctl => {
-            const TIOCLINUX: u32 = 0x541c;
-            const TIOCCONS: u32 = 0x541d;
-            // Each puts characters into a terminal's input or takes it over.
-            any(
-                argument(1),
-                &[c::TIOCSTI as u32, TIOCLINUX, TIOCCONS, c::TIOCSETD as u32],
-                errno(c::EPERM),
-                ret(ALLOW),
-            )
+/// How many instructions there are from this one to the end.
+type At = usize;
+
+/// Where a jump may lead.
+#[derive(PartialEq)]
+enum Block {
+    End(u32),
+    Check(Check),
+}
+
+impl Program {
+    fn push(&mut self, instruction: c::sock_filter) -> At {
+        self.code.push(instruction);
+        self.code.len()
+    }
+
+    /// Goes on at `yes` or at `no`.
+    fn branch(&mut self, test: u32, k: u32, yes: At, no: At) -> At {
+        let over = |at: At| u8::try_from(self.code.len() - at).expect("the program is short");
+        let (jt, jf) = (over(yes), over(no));
+        self.push(c::sock_filter { jt, jf, ..op(BPF_JMP | test | BPF_K, k) })
+    }
+
+    fn end(&mut self, verdict: u32) -> At {
+        self.once(Block::End(verdict), |program| program.push(op(BPF_RET | BPF_K, verdict)))
+    }
+
+    fn once(&mut self, block: Block, write: impl FnOnce(&mut Program) -> At) -> At {
+        if let Some((_, at)) = self.known.iter().find(|(known, _)| *known == block) {
+            return *at;
         }
-        Check::Socket => {
-            let mut domains = vec![c::AF_UNIX as u32];
-            if network != Network::None {
-                domains.extend([c::AF_INET as u32, c::AF_INET6 as u32]);
+        let at = write(self);
+        self.known.push((block, at));
+        at
+    }
+
+    fn tree(&mut self, ranges: &[(u32, Verdict)]) -> At {
+        if let [(_, verdict)] = ranges {
+            return match *verdict {
+                Verdict::Allow => self.end(ALLOW),
+                Verdict::Errno(e) => self.end(errno(e)),
+                Verdict::Check(check) => self.once(Block::Check(check), |program| program.arguments(check)),
+            };
+        }
+        let (left, right) = ranges.split_at(ranges.len() / 2);
+        let (from, right) = (right[0].0, self.tree(right));
+        let left = self.tree(left);
+        self.branch(BPF_JGE, from, right, left)
+    }
+
+    fn arguments(&mut self, check: Check) -> At {
+        let (allow, eperm, eacces) = (ALLOW, errno(c::EPERM), errno(c::EACCES));
+        match check {
+            Check::Clone => self.mask(0, CLONE_NEW, [0], [allow, eperm]),
+            Check::Execveat => self.mask(4, c::AT_EMPTY_PATH as u32, [0], [allow, eacces]),
+            Check::Ioctl => {
+                const TIOCLINUX: u32 = 0x541c;
+                const TIOCCONS: u32 = 0x541d;
+                // Each puts characters into a terminal's input or takes it over.
+                let commands = [c::TIOCSTI as u32, TIOCLINUX, TIOCCONS, c::TIOCSETD as u32];
+                self.any(1, commands, [eperm, allow])
             }
-            any(argument(0), &domains, ret(ALLOW), errno(c::EACCES))
+            Check::Socket if self.network == Network::None => {
+                self.any(0, [c::AF_UNIX as u32], [allow, eacces])
+            }
+            Check::Socket => {
+                self.any(0, [c::AF_UNIX, c::AF_INET, c::AF_INET6].map(|d| d as u32), [allow, eacces])
+            }
+            Check::Socketpair => self.any(0, [c::AF_UNIX as u32], [allow, eacces]),
+            Check::NotOfProcess1 => self.any(0, [1], [eperm, allow]),
+            Check::CloneThread => {
+                let flag = c::CLONE_THREAD as u32;
+                self.mask(0, flag, [flag], [allow, eperm])
+            }
+            Check::NoExec => self.mask(2, c::PROT_EXEC as u32, [0], [allow, eperm]),
+            Check::IsTerminal => self.any(1, [c::TCGETS as u32, c::TIOCGWINSZ as u32], [allow, eperm]),
+            Check::SetName => self.any(0, [c::PR_SET_NAME as u32], [allow, eperm]),
+            Check::Personality => self.any(0, [0, u32::MAX], [allow, eperm]),
         }
-        Check::Socketpair => any(argument(0), &[c::AF_UNIX as u32], ret(ALLOW), errno(c::EACCES)),
-        Check::NotOfProcess1 => any(argument(0), &[1], errno(c::EPERM), ret(ALLOW)),
-        Check::CloneThread => {
-            let flag = c::CLONE_THREAD as u32;
-            let load = argument(0);
-            let masked = op(BPF_ALU | BPF_AND | BPF_K, flag);
-            vec![load, masked, jump(BPF_JEQ, flag, 0, 1), ret(ALLOW), errno(c::EPERM)]
-        }
-        Check::NoExec => mask(argument(2), c::PROT_EXEC as u32, c::EPERM),
-        Check::IsTerminal => {
-            any(argument(1), &[c::TCGETS as u32, c::TIOCGWINSZ as u32], ret(ALLOW), errno(c::EPERM))
-        }
-        Check::SetName => any(argument(0), &[c::PR_SET_NAME as u32], ret(ALLOW), errno(c::EPERM)),
-        Check::Personality => any(argument(0), &[0, u32::MAX], ret(ALLOW), errno(c::EPERM)),
     }
-}
 
-/// `errno` when any bit of `bits` is set, else allow.
-fn mask(argument: c::sock_filter, bits: u32, e: i32) -> Vec<c::sock_filter> {
-    vec![argument, op(BPF_ALU | BPF_AND | BPF_K, bits), jump(BPF_JEQ, 0, 0, 1), ret(ALLOW), errno(e)]
-}
-
-/// `hit` when the argument is one of `values`, else `miss`.
-fn any(
-    argument: c::sock_filter,
-    values: &[u32],
-    hit: c::sock_filter,
-    miss: c::sock_filter,
-) -> Vec<c::sock_filter> {
-    let mut code = vec![argument];
-    for (i, value) in values.iter().enumerate() {
-        let to_hit = u8::try_from(values.len() - i).expect("a handful of values");
-        code.push(jump(BPF_JEQ, *value, to_hit, 0));
+    /// The first verdict when the argument is one of `values`, else the second.
+    fn any<const N: usize>(&mut self, argument: u32, values: [u32; N], verdicts: [u32; 2]) -> At {
+        self.compare(values, verdicts);
+        self.push(load_argument(argument))
     }
-    code.extend([miss, hit]);
-    code
+
+    /// As [`Program::any`], of these `bits` of the argument.
+    fn mask(&mut self, argument: u32, bits: u32, values: [u32; 1], verdicts: [u32; 2]) -> At {
+        self.compare(values, verdicts);
+        self.push(op(BPF_ALU | BPF_AND | BPF_K, bits));
+        self.push(load_argument(argument))
+    }
+
+    fn compare<const N: usize>(&mut self, values: [u32; N], [hit, miss]: [u32; 2]) {
+        let (hit, miss) = (self.end(hit), self.end(miss));
+        values.iter().rev().fold(miss, |next, value| self.branch(BPF_JEQ, *value, hit, next));
+    }
 }
 
 const fn offset_of_arch() -> u32 {
@@ -356,14 +377,12 @@ fn op(code: u32, k: u32) -> c::sock_filter {
 fn load(offset: u32) -> c::sock_filter {
     op(BPF_LD | BPF_W | BPF_ABS, offset)
 }
-fn jump(test: u32, k: u32, jt: u8, jf: u8) -> c::sock_filter {
-    c::sock_filter { jt, jf, ..op(BPF_JMP | test | BPF_K, k) }
+/// The low half: all that is looked at is a 32-bit value to the kernel, whatever the upper half holds.
+fn load_argument(n: u32) -> c::sock_filter {
+    load(16 + 8 * n)
 }
-fn ret(k: u32) -> c::sock_filter {
-    op(BPF_RET | BPF_K, k)
-}
-fn errno(e: i32) -> c::sock_filter {
-    ret(c::SECCOMP_RET_ERRNO | e as u32)
+const fn errno(e: i32) -> u32 {
+    c::SECCOMP_RET_ERRNO | e as u32
 }
 
 #[cfg(test)]
@@ -389,8 +408,6 @@ mod tests {
                 return k;
             } else if code == BPF_ALU | BPF_AND | BPF_K {
                 acc &= k;
-            } else if code == BPF_JMP | BPF_JA {
-                pc += k as usize;
             } else if code == BPF_JMP | BPF_JEQ | BPF_K {
                 pc += usize::from(if acc == k { i[2] } else { i[3] });
             } else if code == BPF_JMP | BPF_JGE | BPF_K {
@@ -405,26 +422,22 @@ mod tests {
         run(&program(Network::None), AUDIT_ARCH_X86_64, nr as u32, args)
     }
 
-    fn denied(e: i32) -> u32 {
-        c::SECCOMP_RET_ERRNO | e as u32
-    }
-
     #[test]
     fn the_tree_gives_every_number_its_verdict() {
         for nr in 0..600 {
             match verdict(nr) {
                 Verdict::Allow => assert_eq!(native(nr, [0; 6]), ALLOW, "{nr}"),
-                Verdict::Errno(e) => assert_eq!(native(nr, [0; 6]), denied(e), "{nr}"),
+                Verdict::Errno(e) => assert_eq!(native(nr, [0; 6]), errno(e), "{nr}"),
                 Verdict::Check(_) => {}
             }
         }
-        assert_eq!(native(9999, [0; 6]), denied(c::ENOSYS));
+        assert_eq!(native(9999, [0; 6]), errno(c::ENOSYS));
     }
 
     #[test]
     fn it_is_small_and_allows_about_three_hundred_calls() {
         let length = program(Network::None).len() / 8;
-        assert!(length < 300, "{length} instructions");
+        assert!(length < 150, "{length} instructions");
         let allowed = (0..600).filter(|nr| verdict(*nr) == Verdict::Allow).count();
         assert!((270..330).contains(&allowed), "{allowed}");
     }
@@ -432,29 +445,29 @@ mod tests {
     #[test]
     fn arguments_decide_where_they_must() {
         assert_eq!(native(c::SYS_clone, [0x11, 0, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(native(c::SYS_clone, [0x1000_0011, 0, 0, 0, 0, 0]), denied(c::EPERM));
-        assert_eq!(native(c::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]), denied(c::EPERM));
+        assert_eq!(native(c::SYS_clone, [0x1000_0011, 0, 0, 0, 0, 0]), errno(c::EPERM));
+        assert_eq!(native(c::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]), errno(c::EPERM));
         // Bits above 32 do not hide the command: the kernel cuts them off, and so does the filter.
-        assert_eq!(native(c::SYS_ioctl, [0, 0x1_0000_5412, 0, 0, 0, 0]), denied(c::EPERM));
+        assert_eq!(native(c::SYS_ioctl, [0, 0x1_0000_5412, 0, 0, 0, 0]), errno(c::EPERM));
         assert_eq!(native(c::SYS_ioctl, [0, 0x5401, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(native(c::SYS_prlimit64, [1, 7, 0, 0, 0, 0]), denied(c::EPERM));
+        assert_eq!(native(c::SYS_prlimit64, [1, 7, 0, 0, 0, 0]), errno(c::EPERM));
         assert_eq!(native(c::SYS_prlimit64, [0, 7, 0, 0, 0, 0]), ALLOW);
         for nr in [c::SYS_sched_setaffinity, c::SYS_sched_setscheduler, c::SYS_sched_setattr] {
-            assert_eq!(native(nr, [1, 8, 0, 0, 0, 0]), denied(c::EPERM), "{nr}");
+            assert_eq!(native(nr, [1, 8, 0, 0, 0, 0]), errno(c::EPERM), "{nr}");
             assert_eq!(native(nr, [0, 8, 0, 0, 0, 0]), ALLOW, "{nr}");
         }
         assert_eq!(native(c::SYS_socket, [1, 1, 0, 0, 0, 0]), ALLOW);
         for domain in [2, 10, 16, 17, 38, 40] {
-            assert_eq!(native(c::SYS_socket, [domain, 1, 0, 0, 0, 0]), denied(c::EACCES), "{domain}");
+            assert_eq!(native(c::SYS_socket, [domain, 1, 0, 0, 0, 0]), errno(c::EACCES), "{domain}");
         }
         assert_eq!(native(c::SYS_personality, [0xffff_ffff, 0, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(native(c::SYS_personality, [0x40000, 0, 0, 0, 0, 0]), denied(c::EPERM));
-        assert_eq!(native(c::SYS_execveat, [3, 0, 0, 0, 0x1000, 0]), denied(c::EACCES));
+        assert_eq!(native(c::SYS_personality, [0x40000, 0, 0, 0, 0, 0]), errno(c::EPERM));
+        assert_eq!(native(c::SYS_execveat, [3, 0, 0, 0, 0x1000, 0]), errno(c::EACCES));
         let loopback = program(Network::Loopback);
         assert_eq!(run(&loopback, AUDIT_ARCH_X86_64, c::SYS_socket as u32, [2, 1, 0, 0, 0, 0]), ALLOW);
         assert_eq!(
             run(&loopback, AUDIT_ARCH_X86_64, c::SYS_socket as u32, [17, 1, 0, 0, 0, 0]),
-            denied(c::EACCES)
+            errno(c::EACCES)
         );
     }
 
@@ -465,20 +478,20 @@ mod tests {
             assert_eq!(run(nr, [0; 6]), ALLOW, "{nr}");
         }
         for nr in [c::SYS_execve, c::SYS_execveat, c::SYS_socket, c::SYS_ptrace, c::SYS_fork, c::SYS_unlink] {
-            assert_eq!(run(nr, [0; 6]), denied(c::EPERM), "{nr}");
+            assert_eq!(run(nr, [0; 6]), errno(c::EPERM), "{nr}");
         }
         let thread = (c::CLONE_THREAD | c::CLONE_VM | c::CLONE_SIGHAND) as u64;
         assert_eq!(run(c::SYS_clone, [thread, 0, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(run(c::SYS_clone, [17, 0, 0, 0, 0, 0]), denied(c::EPERM));
+        assert_eq!(run(c::SYS_clone, [17, 0, 0, 0, 0, 0]), errno(c::EPERM));
         assert_eq!(run(c::SYS_mmap, [0, 4096, 3, 0x22, 0, 0]), ALLOW);
-        assert_eq!(run(c::SYS_mmap, [0, 4096, 7, 0x22, 0, 0]), denied(c::EPERM));
-        assert_eq!(run(c::SYS_mprotect, [0, 4096, 5, 0, 0, 0]), denied(c::EPERM));
-        assert_eq!(run(c::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]), denied(c::EPERM));
+        assert_eq!(run(c::SYS_mmap, [0, 4096, 7, 0x22, 0, 0]), errno(c::EPERM));
+        assert_eq!(run(c::SYS_mprotect, [0, 4096, 5, 0, 0, 0]), errno(c::EPERM));
+        assert_eq!(run(c::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]), errno(c::EPERM));
     }
 
     #[test]
     fn other_architectures_are_killed_and_x32_is_unknown() {
         assert_eq!(run(&program(Network::None), 0x4000_0003, 1, [0; 6]), KILL);
-        assert_eq!(native(i64::from(X32_BIT) | 1, [0; 6]), denied(c::ENOSYS));
+        assert_eq!(native(i64::from(X32_BIT) | 1, [0; 6]), errno(c::ENOSYS));
     }
 }

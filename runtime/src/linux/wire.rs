@@ -61,14 +61,14 @@ pub const OP_CHDIR: u32 = 23;
 
 /// Library to process 1: build the sandbox; u32 flags. Descriptor: the plan.
 pub const MSG_GO: u32 = 1;
-/// The caller does nothing but wait for it.
+/// The caller does nothing but wait for it, and there is a processor that has nothing else to do.
 pub const GO_AWAITED: u32 = 1;
 /// Length of a MSG_GO message, its kind included.
 pub const GO_LEN: usize = 8;
 /// Library to process 1: run an action; u32 flags, u32 time, and then the payload with RUN_INLINE. Descriptors: the files
 /// that take process 1 into its cgroups (RUN_DOORS), stdin without RUN_NO_STDIN, stdout, stderr, the payload's file
 /// without RUN_INLINE, and perhaps a script. The time is when this
-/// was sent, in microseconds of CLOCK_MONOTONIC, or 0 when the caller has other actions under way.
+/// was sent, in microseconds of CLOCK_MONOTONIC, or 0 when the caller has others under way.
 pub const MSG_RUN: u32 = 2;
 /// The action is `bash -c SCRIPT`, which a fork of process 1 may become when that is a bash.
 pub const RUN_SCRIPT: u32 = 1;

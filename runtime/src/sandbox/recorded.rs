@@ -20,7 +20,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -133,19 +133,19 @@ impl Recorded {
         let Parts { answer, steps } = parts(&text)?;
         let Answer { host, policy, plan, view, tree } = serde_json::from_slice(answer).ok()?;
         timings.end("read the record of the last time");
-        let (process1, steps, how) = match started {
-            Some(started) => (Process1::of(started), None, "take process 1, which was begun already"),
+        // It appears under its own path.
+        let mut begun = Begun::of(host, Workspace::new(&plan.workspace), timings);
+        let (process1, how) = match started {
+            Some(started) => (Process1::of(started), "take process 1, which was begun already"),
             None => {
                 let steps = sys::sealed_file(steps).ok()?;
-                (Process1::start(&host).ok()?, Some(steps), "start process 1 in its namespaces")
+                (begun.start(Some(steps.as_fd())).ok()?, "start process 1 in its namespaces")
             }
         };
-        timings.end(how);
-        // It appears under its own path.
-        let begun = Begun { host, workspace: Workspace::new(&plan.workspace), timings, acts_at_once: true };
+        begun.timings.end(how);
         let doubted = Doubted { record: file, view };
         let (policy, plan) = (Arc::new(policy), Arc::new(plan));
-        let Some(mut sandbox) = begin(begun, policy, process1, plan, steps, &tree) else {
+        let Some(mut sandbox) = begin(begun, policy, process1, plan, &tree) else {
             doubted.forget();
             return None;
         };
@@ -196,10 +196,9 @@ fn begin(
     policy: Arc<Policy>,
     process1: Process1,
     plan: Arc<Plan>,
-    steps: Option<OwnedFd>,
     tree: &Path,
 ) -> Option<Sandbox> {
-    let process1 = begun.carry_out(&policy, process1, steps.as_ref().map(AsFd::as_fd)).ok()?;
+    let process1 = begun.make_group(&policy, process1).ok()?;
     let in_use: Use = cache::in_use(tree.parent()?, tree.file_name()?.to_str()?)?;
     begun.host.cgroup.sweep();
     begun.sandbox(policy, process1, Ready::none(), plan, Some(in_use)).ok()

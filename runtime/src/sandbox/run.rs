@@ -3,6 +3,7 @@
 use super::Sandbox;
 use super::payload;
 use super::recorded::{self, Doubted};
+use super::under_way::UnderWay;
 use super::wire_talk::Done;
 use crate::action::Stdin;
 use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_PIPES, RUN_SCRIPT};
@@ -13,7 +14,6 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time between SIGTERM and SIGKILL when the wall time is over.
@@ -28,9 +28,6 @@ const OUTPUT_FLOOR: u64 = 64 << 20;
 /// output of a short one stays in its pipes until then, and who waits is woken once instead of three times. Without a
 /// pause process 1 is about to speak while he looks at the pipes.
 const SHORT: Duration = Duration::from_millis(1);
-
-/// Actions of this program that are under way.
-static ACTIONS: AtomicUsize = AtomicUsize::new(0);
 
 type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]);
 
@@ -59,26 +56,6 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let wall = ended - started;
     sandbox.ended = Some(ended);
     Ok(observe(sandbox, action, streams, &end, wall))
-}
-
-/// An action of this program that has not ended.
-struct UnderWay;
-
-impl UnderWay {
-    fn begin() -> UnderWay {
-        ACTIONS.fetch_add(1, Ordering::Relaxed);
-        UnderWay
-    }
-
-    fn is_alone(&self) -> bool {
-        ACTIONS.load(Ordering::Relaxed) == 1
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        ACTIONS.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Why the library ended an action.

@@ -1,5 +1,6 @@
 //! The library's end of the control socket.
 
+use super::Go;
 use crate::Error;
 use crate::linux::sys;
 use crate::linux::wire::*;
@@ -60,14 +61,14 @@ impl Control {
         self.0.as_fd()
     }
 
-    /// Has the plan carried out; `is_awaited` when the caller does nothing besides.
-    pub(super) fn go(&self, plan: BorrowedFd<'_>, is_awaited: bool) -> Result<(), Error> {
-        self.send(&[MSG_GO, if is_awaited { GO_AWAITED } else { 0 }], &[plan])
+    /// Has the plan carried out.
+    pub(super) fn go(&self, go: Go<'_>) -> Result<(), Error> {
+        self.send(&[MSG_GO, if go.is_awaited { GO_AWAITED } else { 0 }], &[go.steps])
     }
 
     /// Starts an action: the doors of the cgroups that process 1 has to enter, its standard streams, its payload, and a
-    /// script that is too long for that. Without a stdin that is the null device. `is_alone` when this program has no other
-    /// under way.
+    /// script that is too long for that. Without a stdin that is the null device. `is_alone` when this program has nothing
+    /// else under way.
     pub(super) fn start(
         &self,
         flags: u32,
