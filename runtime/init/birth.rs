@@ -161,21 +161,23 @@ impl Child {
 
 const AT_EMPTY_PATH: u32 = 0x1000;
 
+/// What building a view takes, and what its overlay does in the name of who mounted it: CAP_CHOWN, CAP_DAC_OVERRIDE,
+/// CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_SETPCAP, CAP_LINUX_IMMUTABLE, CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_MKNOD,
+/// CAP_SETFCAP.
+const NEEDED: [u32; 11] = [0, 1, 2, 3, 4, 8, 9, 12, 21, 27, 31];
+
 /// The new user's id is not 0, so exec would drop what the new namespace granted: ambient capabilities survive it.
 fn keep_capabilities() -> Result<(), i32> {
     const VERSION_3: u32 = 0x2008_0522;
-    const LAST_KNOWN: u32 = 40;
     const PR_CAP_AMBIENT: u32 = 47;
     const RAISE: u32 = 2;
     let header = [VERSION_3, 0];
+    let needed = NEEDED.iter().fold(0u32, |all, capability| all | (1 << capability));
     // effective, permitted, inheritable, of the lower and of the higher 32
-    let mut data = [0u32; 6];
-    check(syscall!(CAPGET, header.as_ptr(), data.as_mut_ptr()))?;
-    data[2] = data[1];
-    data[5] = data[4];
+    let data = [needed, needed, needed, 0, 0, 0];
     check(syscall!(CAPSET, header.as_ptr(), data.as_ptr()))?;
-    for capability in 0..=LAST_KNOWN {
-        syscall!(PRCTL, PR_CAP_AMBIENT, RAISE, capability, 0, 0);
+    for capability in NEEDED {
+        check(syscall!(PRCTL, PR_CAP_AMBIENT, RAISE, capability, 0, 0))?;
     }
     Ok(())
 }

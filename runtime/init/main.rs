@@ -33,6 +33,9 @@ use network::Network;
 use sys::{Cmsg, exit};
 use wire::*;
 
+/// Milliseconds without an action after which a sandbox is idle.
+const SHORT: i32 = 1;
+
 /// What the kernel left on the stack is not needed: no arguments, no environment.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
@@ -49,7 +52,6 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 }
 
 extern "C" fn main(stack: usize) -> ! {
-    room::leave_stack(stack);
     sys::block_signals();
     sys::default_signals();
     sys::setsid();
@@ -72,7 +74,16 @@ extern "C" fn main(stack: usize) -> ! {
         network
     };
     match steps::build(fds.fds(), network) {
-        Ok(ready) => ready.send(),
+        Ok(ready) => {
+            let plan = ready.send();
+            // Who acts at once need not wait for that. An idle sandbox is small.
+            if !sys::readable(FD_CONTROL, SHORT) {
+                room::unmap(plan);
+                room::leave_stack(stack);
+                room::give_back_stack();
+                room::CHILD.give_back();
+            }
+        }
         Err((step, errno)) => {
             let mut m = [0u8; 12];
             put(&mut m, 0, MSG_FAILED);
@@ -82,8 +93,6 @@ extern "C" fn main(stack: usize) -> ! {
             exit(95)
         }
     }
-    room::give_back_stack();
-    room::CHILD.give_back();
     sys::syscall!(sys::UMASK, 0o022);
     // Only a process that is an action comes back, and this program never is one.
     action::serve(&mut ahead::Plain::new(), room::CHILD.start());

@@ -45,7 +45,7 @@ pub fn leave_stack(inside: usize) {
     /// More than the kernel maps below the first address, and less than it leaves free there.
     const BELOW: usize = 1 << 20;
     let start = (inside & !(PAGE - 1)) - BELOW;
-    unmap(start as *mut u8, END - start);
+    sys::unmap(start as *mut u8, END - start);
 }
 
 /// Returns the pages of the stack below that were touched before.
@@ -63,6 +63,11 @@ pub fn give_back_stack() {
 fn give_back(start: usize, len: usize) {
     const MADV_DONTNEED: u32 = 4;
     syscall!(MADVISE, start, len, MADV_DONTNEED);
+}
+
+/// Unmaps what [`file`] has mapped. Nothing may point into it.
+pub fn unmap(file: &'static [u8]) {
+    sys::unmap(file.as_ptr().cast_mut(), file.len());
 }
 
 /// Maps a file privately.

@@ -18,7 +18,8 @@ pub struct Ready {
 }
 
 impl Ready {
-    pub fn send(self) {
+    /// Says so. Nothing needs the plan any more, which is returned.
+    pub fn send(self) -> &'static [u8] {
         let mut m = [0u8; READY_LEN + 4 * MAX_MISSING];
         put(&mut m, 0, MSG_READY);
         put_long(&mut m, 4, used().0);
@@ -31,8 +32,7 @@ impl Ready {
         for fd in dirs {
             close(*fd);
         }
-        // Nothing points into it any more: an idle sandbox is small. Nobody waits for this now.
-        unmap(self.plan.as_ptr().cast_mut(), self.plan.len());
+        self.plan
     }
 }
 

@@ -56,7 +56,6 @@ pub const GETRUSAGE: usize = 98;
 pub const SETSID: usize = 112;
 pub const SETRESUID: usize = 117;
 pub const SETRESGID: usize = 119;
-pub const CAPGET: usize = 125;
 pub const CAPSET: usize = 126;
 pub const PIVOT_ROOT: usize = 155;
 pub const PRCTL: usize = 157;

@@ -476,12 +476,18 @@ impl Build<'_> {
         for at in view.libraries.keys() {
             rule(at, landlock::READ_FILE);
         }
+        // What lies in a gathered directory can be read by that one's rule, and listed by the root's.
+        let is_readable = |at: &Path| view.tree.iter().flat_map(|t| &t.tops).any(|top| at.starts_with(top));
         for at in view.data.keys() {
             let run = if view.code.contains(at) { landlock::EXECUTE } else { 0 };
-            rule(at, run | if view.directories.contains(at) { read } else { landlock::READ_FILE });
+            if run != 0 || !is_readable(at) {
+                rule(at, run | if view.directories.contains(at) { read } else { landlock::READ_FILE });
+            }
         }
-        for at in ["/etc", "/proc"] {
-            rule(Path::new(at), read);
+        for at in ["/etc", "/proc"].map(Path::new) {
+            if !is_readable(at) {
+                rule(at, read);
+            }
         }
         for name in DEVICES {
             let rights =

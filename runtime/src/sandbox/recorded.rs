@@ -143,9 +143,11 @@ impl Recorded {
             }
         };
         begun.timings.end(how);
-        let doubted = Doubted { record: file, view };
+        let doubted = Doubted { record: file, view, tree };
         let (policy, plan) = (Arc::new(policy), Arc::new(plan));
-        let Some(mut sandbox) = begin(begun, policy, process1, plan, &tree) else {
+        let made = begun.make_group(&policy, process1);
+        let opened = made.and_then(|made| begun.sandbox(policy, made, Ready::none(), plan, None));
+        let Ok(mut sandbox) = opened else {
             doubted.forget();
             return None;
         };
@@ -190,20 +192,6 @@ impl Recorded {
     }
 }
 
-/// A sandbox whose walls are being built.
-fn begin(
-    mut begun: Begun,
-    policy: Arc<Policy>,
-    process1: Process1,
-    plan: Arc<Plan>,
-    tree: &Path,
-) -> Option<Sandbox> {
-    let process1 = begun.make_group(&policy, process1).ok()?;
-    let in_use: Use = cache::in_use(tree.parent()?, tree.file_name()?.to_str()?)?;
-    begun.host.cgroup.sweep();
-    begun.sandbox(policy, process1, Ready::none(), plan, Some(in_use)).ok()
-}
-
 /// A sandbox whose walls are being built, and whose view was not compared with the host yet. Where the beginning of an
 /// action leaves no trace it is asked for at once, and begins when the walls stand; the comparison takes as long as its bash
 /// takes to load, and is done meanwhile.
@@ -212,6 +200,8 @@ pub(super) struct Doubted {
     /// The record that it was opened from.
     record: PathBuf,
     view: RecordId,
+    /// The directory with the view's files.
+    tree: PathBuf,
 }
 
 impl Doubted {
@@ -226,12 +216,20 @@ impl Doubted {
             sandbox.areas = ready.dirs;
             sandbox.cpu_before = ready.cpu;
             sandbox.timings.end("carry the plan out");
-            if Doubt::again(self.view.clone()).is_some_and(|doubt| doubt.is_unfounded()) {
+            sandbox._in_use = self.in_use();
+            let holds = || Doubt::again(self.view.clone()).is_some_and(|doubt| doubt.is_unfounded());
+            if sandbox._in_use.is_some() && holds() {
+                sandbox.cgroups.sweep();
                 return Ok(stood);
             }
         }
         self.forget();
         Err(Error::Changed)
+    }
+
+    /// Keeps the view's files in the cache. `None` when they are not there any more.
+    fn in_use(&self) -> Option<Use> {
+        cache::in_use(self.tree.parent()?, self.tree.file_name()?.to_str()?)
     }
 
     fn forget(self) {
