@@ -4,7 +4,7 @@
 
 mod paired;
 
-use paired::{BUBBLEWRAP, Peer, argument, compare, compare_after, has_bubblewrap};
+use paired::{Peer, argument, bubblewrap, compare, compare_after, has_bubblewrap};
 use sbx::{Action, Policy, Sandbox};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -40,9 +40,11 @@ fn fresh(dir: &Path) -> Vec<Peer> {
     let (one, two) = (dir.to_path_buf(), dir.to_path_buf());
     let mut peers = Vec::new();
     if has_bubblewrap() {
-        let mut args: Vec<&str> = BUBBLEWRAP.split_whitespace().collect();
-        args.extend(["bash", "-c", "true"]);
-        peers.push(Peer::new("bwrap --unshare-all … bash -c true", move || bare("bwrap", &args)));
+        let dir = dir.to_path_buf();
+        peers.push(Peer::new("bwrap --unshare-all … bash -c true", move || {
+            let status = bubblewrap(&dir).args(["bash", "-c", "true"]).stdout(Stdio::null()).status();
+            assert!(status.is_ok_and(|s| s.success()), "bubblewrap around {}", dir.display());
+        }));
     }
     peers.extend([
         Peer::new("bare bash -c true", || bare("bash", &["-c", "true"])),

@@ -63,9 +63,8 @@ fn new_ones(dir: &Path) {
         let mut all: Vec<()> = vec![(); workers];
         for _ in 0..3 {
             rates[0].push(rate(&mut all, |()| {
-                let mut bwrap = Command::new("bwrap");
-                bwrap.args(paired::BUBBLEWRAP.split_whitespace()).args(["bash", "-c", "true"]);
-                assert!(bwrap.stdin(Stdio::null()).status().is_ok_and(|s| s.success()));
+                let mut bwrap = paired::bubblewrap(dir);
+                assert!(bwrap.args(["bash", "-c", "true"]).status().is_ok_and(|s| s.success()));
             }));
             rates[1].push(rate(&mut all, |()| {
                 assert!(open(dir).run(&Action::bash("true")).is_ok_and(|o| o.success()));

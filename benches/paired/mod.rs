@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each bench uses its part")]
 
 use std::any::Any;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -63,9 +64,14 @@ pub fn argument(n: usize) -> Option<String> {
     std::env::args().skip(1).filter(|a| !a.starts_with("--")).nth(n)
 }
 
-/// Bubblewrap's options for every namespace, and a view of what everyday programs need.
-pub const BUBBLEWRAP: &str = "--unshare-all --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib \
-    --symlink usr/lib64 /lib64 --ro-bind /etc /etc --proc /proc --dev /dev --tmpfs /tmp";
+/// Bubblewrap as agents' frameworks call it: every namespace, the host read-only, a writable workspace.
+pub fn bubblewrap(workspace: &Path) -> Command {
+    let mut command = Command::new("bwrap");
+    command.args(["--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/"]);
+    command.args(["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind"]);
+    command.args([workspace, workspace, Path::new("--chdir"), workspace]).stdin(Stdio::null());
+    command
+}
 
 /// Whether bubblewrap is installed.
 pub fn has_bubblewrap() -> bool {
