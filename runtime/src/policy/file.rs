@@ -1,12 +1,14 @@
 //! What was typed: the TOML of a policy, its inheritance, and its errors by line and key. What was meant is [`Policy`].
 
-use super::{Backend, Clock, Examples, Exec, Limits, Missing, Network, Policy, Refuse, preset};
+use super::{Backend, Clock, Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
 use crate::proxy::Domain;
 use crate::quantity::Time;
 use crate::{ByteSize, Error};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Arguments;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Most bytes of a policy file that are read as one.
@@ -14,7 +16,7 @@ const MAX_POLICY_BYTES: usize = 1 << 20;
 /// Deepest chain of `extends`.
 const MAX_PARENTS: usize = 8;
 
-#[derive(Deserialize, Default)]
+#[derive(Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct PolicyFile {
     about: Option<String>,
@@ -41,7 +43,7 @@ struct PolicyFile {
     examples: Examples,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Commands {
     #[serde(default)]
@@ -51,7 +53,7 @@ struct Commands {
     path: Option<Vec<PathBuf>>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Files {
     #[serde(default)]
@@ -61,7 +63,7 @@ struct Files {
     write: Option<Vec<String>>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct NetworkFile {
     #[serde(default)]
@@ -69,7 +71,7 @@ struct NetworkFile {
     loopback: Option<bool>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct LimitsFile {
     time: Option<Time>,
@@ -83,35 +85,50 @@ struct LimitsFile {
 
 /// Reads `text` and all that it extends.
 pub(super) fn read(text: &str, origin: &str, name: &str) -> Result<Policy, Error> {
-    resolve(text, origin, name, 0)
+    resolve(parse(text, origin)?, text, origin, name, 0)
 }
 
-fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy, Error> {
+/// Reads a preset; `None` when there is none of that name.
+pub(super) fn read_preset(name: &str, depth: usize) -> Result<Option<Policy>, Error> {
+    // What was typed is the same each time; the home directory, and what `*` stands for, need not be.
+    static PARSED: [OnceLock<PolicyFile>; PRESETS.len()] = [const { OnceLock::new() }; PRESETS.len()];
+    let Some(at) = PRESETS.iter().position(|(preset, _)| *preset == name) else { return Ok(None) };
+    let (text, origin) = (PRESETS[at].1, format!("policies/{name}.toml"));
+    let file = match PARSED[at].get() {
+        Some(file) => file.clone(),
+        None => {
+            let file = parse(text, &origin)?;
+            PARSED[at].get_or_init(|| file).clone()
+        }
+    };
+    resolve(file, text, &origin, name, depth).map(Some)
+}
+
+fn resolve(file: PolicyFile, text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy, Error> {
     if depth > MAX_PARENTS {
         return Err(Error::Policy(format!(
             "{origin}: extends: more than {MAX_PARENTS} parents; is there a circle?"
         )));
     }
-    let file = parse(text, origin)?;
     let fault = |key: &str, what: String| {
         Error::Policy(format!("{origin}:{}: {key}: {what}", line_of_key(text, key)))
     };
     let mut policy = match &file.extends {
         None => closed(),
         Some(parent) => {
-            let Some(parent_text) = preset::text(parent) else {
-                let names = super::PRESETS.iter().map(|(n, _)| *n).collect::<Vec<_>>();
+            let Some(policy) = read_preset(parent, depth + 1)? else {
+                let names = PRESETS.iter().map(|(n, _)| *n).collect::<Vec<_>>();
                 return Err(fault(
                     "extends",
                     format!("expected one of {}, found {parent:?}", names.join(", ")),
                 ));
             };
-            resolve(parent_text, &format!("policies/{parent}.toml"), parent, depth + 1)?
+            policy
         }
     };
     // A child of `base`, or of nothing, is written from scratch: there is nothing whose walls it could lower unseen.
     let strict = file.extends.as_deref().is_some_and(|p| p != "base");
-    let opens = |key: &'static str, what: String| -> Result<(), Error> {
+    let opens = |key: &'static str, what: Arguments<'_>| -> Result<(), Error> {
         if !strict || file.loosens.iter().any(|l| l == key) {
             return Ok(());
         }
@@ -137,7 +154,7 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
             ));
         }
         if commands.insert(command.clone()) {
-            opens("commands.allow", format!("adds {command:?}"))?;
+            opens("commands.allow", format_args!("adds {command:?}"))?;
         }
     }
     for command in &file.commands.deny {
@@ -156,7 +173,7 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
                 return Err(fault("commands.path", format!("expected an absolute directory, found {dir:?}")));
             }
         }
-        opens("commands.path", "changes where programs are looked up".into())?;
+        opens("commands.path", format_args!("changes where programs are looked up"))?;
         policy.path = path;
     }
     for (key, paths, into) in
@@ -166,7 +183,7 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
             if !path.is_absolute() || path.components().any(|c| c.as_os_str() == "..") {
                 return Err(fault(key, format!("expected an absolute path without \"..\", found {path:?}")));
             }
-            opens(key, format!("adds {path:?}"))?;
+            opens(key, format_args!("adds {path:?}"))?;
             into.push(path);
         }
     }
@@ -185,38 +202,38 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
             }
         }
         if (areas.0 && !policy.write_workspace) || (areas.1 && !policy.write_tmp) {
-            opens("files.write", format!("makes {write:?} writable"))?;
+            opens("files.write", format_args!("makes {write:?} writable"))?;
         }
         (policy.write_workspace, policy.write_tmp) = areas;
     }
     if let Some(backend) = file.backend {
         if backend == Backend::Native && policy.backend == Backend::Wasi {
-            opens("backend", "runs native processes".into())?;
+            opens("backend", format_args!("runs native processes"))?;
         }
         policy.backend = backend;
     }
     if let Some(clock) = file.clock {
         if clock == Clock::Real && policy.clock == Clock::Workspace {
-            opens("clock", "shows the time of day".into())?;
+            opens("clock", format_args!("shows the time of day"))?;
         }
         policy.clock = clock;
     }
     if let Some(exec) = file.exec {
         if exec == Exec::Workspace && policy.exec == Exec::None {
-            opens("exec", "lets files of the workspace be executed".into())?;
+            opens("exec", format_args!("lets files of the workspace be executed"))?;
         }
         policy.exec = exec;
     }
     if let Some(loopback) = file.network.loopback {
         if loopback && policy.network == Network::None {
-            opens("network.loopback", "brings lo up".into())?;
+            opens("network.loopback", format_args!("brings lo up"))?;
         }
         policy.network = if loopback { Network::Loopback } else { Network::None };
     }
     for domain in file.network.allow {
         // The key is `allow` in its table.
         Domain::parse(&domain).map_err(|what| fault("network.allow", what))?;
-        opens("network.allow", format!("adds {domain:?}"))?;
+        opens("network.allow", format_args!("adds {domain:?}"))?;
         policy.domains.push(domain);
     }
     if !policy.domains.is_empty() {
@@ -225,7 +242,7 @@ fn resolve(text: &str, origin: &str, name: &str, depth: usize) -> Result<Policy,
     limits(&mut policy.limits, &file.limits, &opens, &fault)?;
     if let Some(missing) = file.missing {
         if missing == Missing::Report && policy.missing == Missing::Refuse {
-            opens("missing", "runs although a wall is missing".into())?;
+            opens("missing", format_args!("runs although a wall is missing"))?;
         }
         policy.missing = missing;
     }
@@ -304,7 +321,7 @@ pub(crate) fn is_dangerous(key: &str) -> bool {
 fn limits(
     limits: &mut Limits,
     file: &LimitsFile,
-    opens: &dyn Fn(&'static str, String) -> Result<(), Error>,
+    opens: &dyn Fn(&'static str, Arguments<'_>) -> Result<(), Error>,
     fault: &dyn Fn(&str, String) -> Error,
 ) -> Result<(), Error> {
     fn set<T: PartialOrd + Copy + std::fmt::Debug>(
@@ -312,7 +329,7 @@ fn limits(
         value: Option<T>,
         least: T,
         key: &'static str,
-        opens: &dyn Fn(&'static str, String) -> Result<(), Error>,
+        opens: &dyn Fn(&'static str, Arguments<'_>) -> Result<(), Error>,
         fault: &dyn Fn(&str, String) -> Error,
     ) -> Result<(), Error> {
         let Some(value) = value else { return Ok(()) };
@@ -320,7 +337,7 @@ fn limits(
             return Err(fault(key, format!("expected at least {least:?}, found {value:?}")));
         }
         if value > *slot {
-            opens(key, format!("raises it to {value:?}"))?;
+            opens(key, format_args!("raises it to {value:?}"))?;
         }
         *slot = value;
         Ok(())

@@ -207,11 +207,10 @@ impl Policy {
     /// # Errors
     /// There is no preset of that name.
     pub fn preset(name: &str) -> Result<Policy, Error> {
-        let text = preset::text(name).ok_or_else(|| {
+        file::read_preset(name, 0)?.ok_or_else(|| {
             let names = PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
             Error::Policy(format!("no preset is called {name:?}; there are {names}"))
-        })?;
-        file::read(text, &format!("policies/{name}.toml"), name)
+        })
     }
 
     /// Reads a policy file.

@@ -13,10 +13,6 @@ pub const PRESETS: [(&str, &str); 9] = [
     ("node", include_str!("../../../policies/node.toml")),
 ];
 
-pub(super) fn text(name: &str) -> Option<&'static str> {
-    PRESETS.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
