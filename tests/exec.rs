@@ -435,3 +435,29 @@ fn root_works_on_a_tree_as_its_owner() {
         assert_eq!(std::fs::metadata(world.path(path)).unwrap().uid(), 4321, "{path}");
     }
 }
+
+#[test]
+fn a_repository_made_inside_is_like_one_made_outside() {
+    if !std::path::Path::new("/usr/bin/git").exists() {
+        eprintln!("skipped: no git in /usr/bin");
+        return;
+    }
+    let world = World::new();
+    let script = "umask 022; git init -q -b main made && cd made/.git && find . ! -name config -printf '%m %y %p\\n' | sort; \
+        cat description info/exclude hooks/* | sha256sum; \
+        ls /usr/lib/git-core/mergetools";
+    let mut outside = Command::new("bash");
+    outside
+        .args(["-c", script])
+        .env("PATH", "/usr/bin")
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir(world.dir.path());
+    let outside = outside.env("HOME", world.dir.path()).output().expect("bash");
+    let inside = world.exec(&["-c", script]);
+    assert_eq!(text(&inside.stdout), text(&outside.stdout), "{}", text(&inside.stderr));
+    // What lies beside git's programs is no program.
+    let started = "for f in /usr/lib/git-core/mergetools/* /usr/share/git-core/templates/hooks/*; do $f; done 2>&1 | sort -u";
+    let tried = text(&world.exec(&["-c", started]).stdout);
+    assert!(tried.lines().all(|line| line.ends_with("Permission denied")), "{tried}");
+    assert!(text(&world.exec(&["-c", "git submodule status; echo $?"]).stdout).contains("128"));
+}

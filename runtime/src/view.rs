@@ -4,6 +4,7 @@
 mod data;
 mod loader;
 mod locale;
+mod small;
 mod tree;
 
 use crate::Policy;
@@ -37,6 +38,8 @@ pub struct View {
     pub data: BTreeMap<PathBuf, PathBuf>,
     /// Those of `data` that are directories.
     pub directories: BTreeSet<PathBuf>,
+    /// Directories whose files are listed one by one: path in the sandbox → directory of the host.
+    pub folders: BTreeMap<PathBuf, PathBuf>,
     /// Links: path in the sandbox → target.
     pub links: BTreeMap<PathBuf, PathBuf>,
     /// Those of `data` that the policy names itself: shown as they are, never copied.

@@ -12,7 +12,7 @@ use crate::plan::{DEV, DEVICE_LINKS, DEVICES, SHM, under};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, StatVfsMountFlags, open, stat, statat, statvfs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, OsStr};
 use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
@@ -28,7 +28,7 @@ static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Its name beside the bash.
 const AHEAD_NAME: &str = "ahead.so";
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 17;
+const VERSION: u32 = 18;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -43,17 +43,18 @@ pub struct Tree {
     pub root: PathBuf,
     /// Its top directories, such as `/usr`: each is bound at this very place.
     pub tops: BTreeSet<PathBuf>,
+    /// Other directories in it where nothing but programs of the policy can be executed.
+    pub code: BTreeSet<PathBuf>,
     /// Whether its bash loads the library by which process 1 becomes it.
     pub has_ahead: bool,
 }
 
 impl Tree {
-    /// Directories in it that hold nothing but programs of the policy.
-    pub(crate) fn whole(&self) -> impl Iterator<Item = &'static Path> + '_ {
-        [PATH, SHELLS]
-            .into_iter()
-            .map(Path::new)
-            .filter(|dir| self.tops.iter().any(|top| dir.starts_with(top)))
+    /// Directories in it where nothing but programs of the policy can be executed.
+    pub(crate) fn whole(&self) -> impl Iterator<Item = &Path> {
+        let usual = [PATH, SHELLS].into_iter().map(Path::new);
+        let usual = usual.filter(|dir| self.tops.iter().any(|top| dir.starts_with(top)));
+        usual.chain(self.code.iter().map(PathBuf::as_path))
     }
 
     /// Whether it holds what appears at `at`; if not, that is bound by itself.
@@ -241,12 +242,14 @@ impl View {
         if let Some(prepared) = recorded(&record) {
             return prepared;
         }
-        let mut view = View::resolve(policy);
+        let whole = View::resolve(policy);
+        let mut view = whole.clone();
+        view.unfold();
         let stamps = stamps(&view, policy);
         // A cache that cannot be written costs time, no more.
         let (tree, in_use) = match gather(&view, &stamps) {
             Ok(gathered) => gathered,
-            Err(e) => return bare(view, &e),
+            Err(e) => return bare(whole, &e),
         };
         view.give(tree);
         let _ = write(&record, &Record { version: version(), view: view.clone() }, &stamps);
@@ -271,6 +274,7 @@ impl View {
         }
         self.data.retain(|at, _| stays(at));
         self.links.retain(|at, _| stays(at));
+        self.folders.clear();
         self.tree = Some(tree);
     }
 }
@@ -304,7 +308,8 @@ fn write(path: &Path, record: &Record, stamps: &[Stamp]) -> io::Result<()> {
 /// Everything whose change means that the view must be looked up again: the files, the directories in which a program or a
 /// choice between programs may appear, and what the policy names or its programs need, there or not.
 fn stamps(view: &View, policy: &Policy) -> Vec<Stamp> {
-    let files = view.binds().map(|(_, from, _)| from);
+    let folders = view.folders.values().map(PathBuf::as_path);
+    let files = view.binds().map(|(_, from, _)| from).chain(folders);
     let choices = ["/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf.d"].map(Path::new);
     let named = policy.path.iter().chain(&policy.read).chain(&policy.run).map(PathBuf::as_path);
     let absent: Vec<PathBuf> =
@@ -326,7 +331,47 @@ fn gather(view: &View, stamps: &[Stamp]) -> io::Result<(Tree, Use)> {
     // A top directory that is a link on the host is one in the sandbox; nothing was put there.
     let tops = TOPS.iter().filter(|top| root.join(top).is_dir()).map(|top| Path::new("/").join(top));
     let has_ahead = root.join(&SHELLS[1..]).join(AHEAD_NAME).exists();
-    Ok((Tree { tops: tops.collect(), root, has_ahead }, in_use))
+    let tops: BTreeSet<PathBuf> = tops.collect();
+    let code = code(view, &root, &tops)?;
+    Ok((Tree { tops, code, root, has_ahead }, in_use))
+}
+
+/// Directories outside of PATH with several programs, where nothing else can be executed: one rule says so for all.
+fn code(view: &View, root: &Path, tops: &BTreeSet<PathBuf>) -> io::Result<BTreeSet<PathBuf>> {
+    let mut counts: BTreeMap<&Path, usize> = BTreeMap::new();
+    let usual = [PATH, SHELLS].map(Path::new);
+    for dir in view.programs.keys().filter_map(|at| at.parent()) {
+        if !usual.contains(&dir) && tops.iter().any(|top| dir.starts_with(top)) {
+            *counts.entry(dir).or_default() += 1;
+        }
+    }
+    let mut found = BTreeSet::new();
+    for (dir, _) in counts.into_iter().filter(|(_, count)| *count > 1) {
+        // What is bound by itself is not in the tree.
+        let mut apart = view.directories.iter().chain(&view.live);
+        if !apart.any(|at| at.starts_with(dir)) && has_only_programs(view, root, dir)? {
+            found.insert(dir.into());
+        }
+    }
+    Ok(found)
+}
+
+/// Whether each file below `dir` of a tree that may be executed is a program of the view.
+fn has_only_programs(view: &View, root: &Path, dir: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(under(root, dir))? {
+        let entry = entry?;
+        let (kind, at) = (entry.file_type()?, dir.join(entry.file_name()));
+        let holds = if kind.is_dir() {
+            has_only_programs(view, root, &at)?
+        } else {
+            let is_code = kind.is_file() && entry.metadata()?.permissions().mode() & 0o111 != 0;
+            !is_code || view.programs.contains_key(&at) || view.loaders.contains_key(&at)
+        };
+        if !holds {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Puts the files of a view into a directory.
@@ -335,6 +380,7 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
     let place = |at: &Path| under(root, at);
     let is_ours =
         |at: &Path| at.starts_with(DEV) || TOPS.iter().any(|top| at.starts_with(Path::new("/").join(top)));
+    view.folders.keys().try_for_each(|at| fs::create_dir_all(place(at)))?;
     for (at, from, executable) in view.binds().filter(|(at, ..)| is_ours(at)) {
         let to = place(at);
         if let Some(parent) = to.parent() {
@@ -345,9 +391,11 @@ fn fill(root: &Path, view: &View, store: &Path) -> io::Result<()> {
         } else if view.live.contains(at) {
             fs::write(&to, "")?;
         } else {
+            let is_listed = || at.parent().is_some_and(|dir| view.folders.contains_key(dir));
             let kind = match (view.loaders.contains_key(at), executable) {
                 (true, _) => Kind::Loader,
                 (_, true) => Kind::Program,
+                _ if is_listed() => Kind::Exact,
                 _ => Kind::Data,
             };
             let linked = stored(store, from, kind).and_then(|copy| fs::hard_link(copy, &to));
@@ -411,6 +459,8 @@ fn loads(bash: &Path, library: &Path) -> bool {
 enum Kind {
     Data,
     Program,
+    /// Data whose mode is copied too: git makes its repositories from such files.
+    Exact,
     /// A program whose questions to the processor are answered by itself.
     Loader,
 }
@@ -423,7 +473,11 @@ fn stored(store: &Path, from: &Path, kind: Kind) -> io::Result<PathBuf> {
     if !copy.exists() {
         let draft = tempfile::NamedTempFile::new_in(store)?;
         copy_at_once(&mut fs::File::open(from)?, &mut draft.as_file())?;
-        let mode = if kind == Kind::Data { 0o444 } else { 0o555 };
+        let mode = match kind {
+            Kind::Data => 0o444,
+            Kind::Program | Kind::Loader => 0o555,
+            Kind::Exact => fs::metadata(from)?.permissions().mode() & 0o777,
+        };
         fs::set_permissions(draft.path(), Permissions::from_mode(mode))?;
         let draft = if kind == Kind::Loader { loader::answering(store, from)? } else { None }
             .unwrap_or(draft.into_temp_path());
