@@ -461,3 +461,13 @@ fn a_repository_made_inside_is_like_one_made_outside() {
     assert!(tried.lines().all(|line| line.ends_with("Permission denied")), "{tried}");
     assert!(text(&world.exec(&["-c", "git submodule status; echo $?"]).stdout).contains("128"));
 }
+
+#[test]
+fn too_few_descriptors_are_said_to_be_too_few() {
+    let world = World::new();
+    let mut sh = Command::new("sh");
+    sh.args(["-c", "ulimit -n 40; exec \"$0\" exec -- true", env!("CARGO_BIN_EXE_sbx")]);
+    let refused = sh.current_dir(world.workspace()).output().expect("sh");
+    assert_eq!(refused.status.code(), Some(125));
+    assert!(text(&refused.stderr).contains("raise `ulimit -n`"), "{}", text(&refused.stderr));
+}

@@ -128,7 +128,8 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, group: Option<&File>) 
     if child.errno != 0 {
         let reason = io::Error::from_raw_os_error(child.errno);
         let hint = match (child.errno, child.stage) {
-            (libc::EMFILE, _) => FILES_HINT,
+            // They are moved above those that process 1 has.
+            (libc::EMFILE, _) | (libc::EINVAL, Stage::Descriptors) => FILES_HINT,
             (libc::EPERM, Stage::MapUser) if host.uid == 0 => ROOT_HINT,
             _ => NAMESPACE_HINT,
         };
