@@ -437,7 +437,7 @@ impl Build<'_> {
         }
         self.push(Step::NoNewPrivs);
         self.landlock(view, workspace, at);
-        // Late: it is made meanwhile. Its privileges are needed to enter it.
+        // Late: it may be made meanwhile. Making and entering it takes privileges.
         self.push(Step::Network);
         if self.policy.network != Network::None {
             self.push(Step::Loopback);

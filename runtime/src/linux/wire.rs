@@ -36,7 +36,7 @@ pub const OP_ENTER: u32 = 12;
 pub const OP_WRITE: u32 = 13;
 /// text1 = host name.
 pub const OP_HOSTNAME: u32 = 14;
-/// Enters the network namespace that was made meanwhile.
+/// Enters a network namespace of its own, which may have been made meanwhile.
 pub const OP_NETWORK: u32 = 25;
 /// Brings `lo` up.
 pub const OP_LOOPBACK: u32 = 15;
