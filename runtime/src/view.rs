@@ -5,6 +5,7 @@ mod data;
 mod loader;
 mod locale;
 mod small;
+mod stamp;
 mod tree;
 
 use crate::Policy;

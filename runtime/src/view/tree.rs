@@ -4,19 +4,19 @@
 //! A tree is made of copies. It is used as long as every file it was made from is what it was (device, inode, size and
 //! times), and is replaced as a whole. Without a cache that is the user's alone, files are bound one by one.
 
+use super::stamp::{Eye, Stamp};
 use super::{PATH, SHELLS, View, data, loader, locale};
 use crate::Policy;
 use crate::cache::{self, Use};
 use crate::linux::wire::{BASH_FAILS, BASH_ON_TRIAL};
 use crate::plan::{DEV, DEVICE_LINKS, DEVICES, SHM, under};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, StatVfsMountFlags, open, stat, statat, statvfs};
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, OsStr};
 use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -28,7 +28,7 @@ static AHEAD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ahead.so"));
 /// Its name beside the bash.
 const AHEAD_NAME: &str = "ahead.so";
 /// Changes whenever the same view would be gathered differently.
-const VERSION: u32 = 18;
+const VERSION: u32 = 19;
 /// Directories of the cache.
 const FILES: &str = "files";
 const TREES: &str = "trees";
@@ -128,68 +128,6 @@ impl Doubt {
             let _ = fs::remove_file(&self.record);
         }
         holds
-    }
-}
-
-/// A file or directory that was looked at, and what it was then.
-#[derive(PartialEq, Eq, Serialize)]
-struct Stamp {
-    path: PathBuf,
-    /// Device, inode, size, modification and change time; `None` where there was nothing.
-    was: Option<[i64; 7]>,
-}
-
-impl Stamp {
-    fn of(path: &Path, eye: &mut Eye) -> Stamp {
-        let was = eye.look(path).ok().map(|m| {
-            let (dev, ino) = (m.st_dev.cast_signed(), m.st_ino.cast_signed());
-            let (mtime, ctime) = (m.st_mtime_nsec.cast_signed(), m.st_ctime_nsec.cast_signed());
-            [dev, ino, m.st_size, m.st_mtime, mtime, m.st_ctime, ctime]
-        });
-        Stamp { path: path.into(), was }
-    }
-
-    /// A line of a record: what it was, a space, and its path.
-    fn line(&self) -> Vec<u8> {
-        let mut line = Stamp::text(self.was).into_bytes();
-        line.push(b' ');
-        line.extend(self.path.as_os_str().as_bytes());
-        line
-    }
-
-    /// Whether the object of a line is what it was.
-    fn still(line: &[u8], eye: &mut Eye) -> bool {
-        let Some(at) = line.iter().position(|b| *b == b' ') else { return false };
-        let now = Stamp::of(Path::new(OsStr::from_bytes(&line[at + 1..])), eye).was;
-        let Ok(was) = std::str::from_utf8(&line[..at]) else { return false };
-        match now {
-            None => was == "-",
-            // Reading seven numbers is a tenth of the work of writing them.
-            Some(now) => was.split(',').map(|n| i64::from_str_radix(n, 16)).eq(now.map(Ok)),
-        }
-    }
-
-    fn text(was: Option<[i64; 7]>) -> String {
-        let signed = |n: i64| if n < 0 { format!("-{:x}", n.unsigned_abs()) } else { format!("{n:x}") };
-        was.map_or_else(|| "-".into(), |numbers| numbers.map(signed).join(","))
-    }
-}
-
-/// Looks at one file after the other; those of a directory are looked up from there, not each from the root.
-#[derive(Default)]
-struct Eye {
-    dir: Option<(PathBuf, OwnedFd)>,
-}
-
-impl Eye {
-    fn look(&mut self, path: &Path) -> io::Result<Stat> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(stat(path)?) };
-        if self.dir.as_ref().is_none_or(|(dir, _)| dir.as_os_str() != parent) {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            self.dir = Some((parent.into(), open(parent, flags, Mode::empty())?));
-        }
-        let dir = self.dir.as_ref().map_or(CWD, |(_, fd)| fd.as_fd());
-        Ok(statat(dir, name, AtFlags::empty())?)
     }
 }
 
@@ -347,9 +285,10 @@ fn code(view: &View, root: &Path, tops: &BTreeSet<PathBuf>) -> io::Result<BTreeS
     }
     let mut found = BTreeSet::new();
     for (dir, _) in counts.into_iter().filter(|(_, count)| *count > 1) {
-        // What is bound by itself is not in the tree.
+        // What is bound by itself, here or above, is not in the tree.
         let mut apart = view.directories.iter().chain(&view.live);
-        if !apart.any(|at| at.starts_with(dir)) && has_only_programs(view, root, dir)? {
+        let is_whole = !apart.any(|at| at.starts_with(dir) || dir.starts_with(at));
+        if is_whole && has_only_programs(view, root, dir)? {
             found.insert(dir.into());
         }
     }
@@ -515,23 +454,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_holds_until_its_file_changes() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("with space");
-        let mut eye = Eye::default();
-        let absent = Stamp::of(&file, &mut eye).line();
-        assert!(Stamp::still(&absent, &mut eye));
-        fs::write(&file, "one").unwrap();
-        assert!(!Stamp::still(&absent, &mut eye));
-        // From before 1970: a negative number.
-        fs::File::open(&file)
-            .unwrap()
-            .set_modified(std::time::UNIX_EPOCH - std::time::Duration::from_secs(9))
-            .unwrap();
-        let line = Stamp::of(&file, &mut eye).line();
-        assert!(Stamp::still(&line, &mut eye), "{}", String::from_utf8_lossy(&line));
-        fs::write(&file, "two").unwrap();
-        assert!(!Stamp::still(&line, &mut eye));
-        assert!(!Stamp::still(b"no line", &mut eye));
+    fn a_directory_is_one_of_programs_when_nothing_else_in_it_can_be_executed() {
+        let tree = tempfile::tempdir().unwrap();
+        let dir = Path::new("/usr/lib/parts");
+        let here = under(tree.path(), dir);
+        fs::create_dir_all(here.join("data")).unwrap();
+        let put = |name: &str, mode: u32| {
+            fs::write(here.join(name), "").unwrap();
+            fs::set_permissions(here.join(name), Permissions::from_mode(mode)).unwrap();
+        };
+        put("one", 0o555);
+        put("two", 0o555);
+        put("data/text", 0o644);
+        let mut view = View::default();
+        view.programs.extend(["one", "two"].map(|name| (dir.join(name), PathBuf::from(name))));
+        let tops: BTreeSet<PathBuf> = [PathBuf::from("/usr")].into();
+        let found = |view: &View| code(view, tree.path(), &tops).unwrap();
+        assert_eq!(found(&view), [dir.to_path_buf()].into());
+        // A host directory that covers it, or a part of it, has other files.
+        for at in ["/usr/lib", "/usr/lib/parts", "/usr/lib/parts/data"].map(PathBuf::from) {
+            let live = View { live: [at.clone()].into(), ..view.clone() };
+            assert_eq!(found(&live), BTreeSet::new(), "{}", at.display());
+            let bound = View { directories: [at.clone()].into(), ..view.clone() };
+            assert_eq!(found(&bound), BTreeSet::new(), "{}", at.display());
+        }
+        put("data/text", 0o755);
+        assert_eq!(found(&view), BTreeSet::new());
     }
 }
