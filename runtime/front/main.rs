@@ -1,19 +1,33 @@
 //! What `sbx` does before its own beginning: where it is asked for a sandbox of which there is a record, process 1 is
-//! started, and told what to build, before the C library has begun, which takes as long as the walls. It is a guess:
-//! the library looks at the whole request afterwards (`src/sandbox/recorded.rs`), and drops what was begun in vain.
+//! started, and told what to build, before the C library has begun, which takes as long as the walls; and where the action
+//! is a simple one, it is run to its end (`once.rs`). What is begun is a guess: here or in the library
+//! (`src/sandbox/recorded.rs`) the whole request is compared afterwards, and what was begun in vain is dropped.
 //!
 //! It is one function without a C library, compiled to bytes that run wherever they lie (`front.ld`), and entered with the
-//! stack as the kernel made it. It decides nothing: it never fails, it begins or does not.
+//! stack as the kernel made it. It never fails: whatever is not as expected is left to the program.
 #![no_std]
 #![no_main]
 
+mod asking;
 #[path = "../init/birth.rs"]
 mod birth;
+mod finishing;
+mod groups;
+mod leave;
+mod line;
 #[path = "../init/mem.rs"]
 mod mem;
+#[path = "../init/message.rs"]
+#[allow(dead_code, reason = "process 1 uses the rest")]
+mod message;
 mod named;
+mod once;
+mod paths;
 #[path = "../init/place.rs"]
 mod place;
+mod records;
+mod request;
+mod stamps;
 #[path = "../init/sys.rs"]
 #[allow(dead_code, reason = "process 1 uses the rest")]
 mod sys;
@@ -21,28 +35,26 @@ mod sys;
 #[allow(dead_code, reason = "each side of the wire uses its part")]
 mod wire;
 
-use birth::{Child, Line};
-use core::ffi::CStr;
-use named::{Begun, name};
+use birth::Child;
+use core::arch::x86_64::__cpuid_count;
+use line::{Line, Strings};
+use named::Begun;
+use once::Once;
+use paths::{PATH, Place, open_dir, owner_of, path_of, read_file};
 use place::elsewhere;
+use request::Request;
 use sys::*;
 
 /// The program of process 1.
 static INIT: &[u8] = include_bytes!(env!("SBX_INIT"));
-/// Most bytes of a record.
-const ROOM: usize = 1 << 20;
-/// Bytes of a path.
-const PATH: usize = 4096;
 /// Bytes of the child's stack until exec, and what it is given besides.
 const STACK: usize = 64 << 10;
 
 const GETCWD: usize = 79;
-const READLINKAT: usize = 267;
 const GETEUID: usize = 107;
 const GETEGID: usize = 108;
 const SOCKETPAIR: usize = 53;
 const MEMFD_CREATE: usize = 319;
-const O_NONBLOCK: u32 = 0o4000;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -59,76 +71,21 @@ unsafe extern "C" fn sbx_front(stack: *const usize, begun: &mut Begun) {
         let arguments = stack.add(1).cast::<*const u8>();
         (Strings(arguments), Strings(arguments.add(count + 1)))
     };
-    if let Some(done) = begin(arguments, environment) {
-        *begun = done;
-    }
+    begin(arguments, environment, begun);
 }
 
-/// A table of strings that ends with NULL.
-#[derive(Clone, Copy)]
-struct Strings(*const *const u8);
-
-impl Iterator for Strings {
-    type Item = &'static [u8];
-
-    fn next(&mut self) -> Option<&'static [u8]> {
-        // SAFETY: not yet past the NULL; the kernel's strings end with NUL and stay.
-        unsafe {
-            let one = self.0.read();
-            if one.is_null() {
-                return None;
-            }
-            self.0 = self.0.add(1);
-            Some(CStr::from_ptr(one.cast()).to_bytes())
-        }
-    }
-}
-
-impl Strings {
-    /// The value of a variable.
-    fn value(mut self, name: &[u8]) -> Option<&'static [u8]> {
-        self.find_map(|one| one.strip_prefix(name)?.strip_prefix(b"="))
-    }
-}
-
-fn begin(mut arguments: Strings, environment: Strings) -> Option<Begun> {
+fn begin(arguments: Strings, environment: Strings, begun: &mut Begun) -> Option<()> {
     const F_GETFD: u32 = 1;
     // What is opened here must not become a standard stream that is not there.
     let is_open = |fd: i32| check(syscall!(FCNTL, fd, F_GETFD)).is_ok();
     if !(is_open(0) && is_open(1) && is_open(2)) {
         return None;
     }
-    arguments.next()?;
-    if arguments.next()? != b"exec" {
-        return None;
-    }
-    let (mut policy, mut workspace) = (environment.value(b"SBX_POLICY"), None);
-    loop {
-        let word = arguments.next()?;
-        let value = |arguments: &mut Strings, name: &[u8]| -> Option<&'static [u8]> {
-            match word.strip_prefix(name)? {
-                [] => arguments.next(),
-                [b'=', value @ ..] => Some(value),
-                _ => None,
-            }
-        };
-        match word {
-            b"--" | b"-c" => break,
-            b"--json" | b"--timings" => {}
-            _ => {
-                if let Some(named) = value(&mut arguments, b"--policy") {
-                    policy = Some(named);
-                } else if let Some(named) = value(&mut arguments, b"--workspace") {
-                    workspace = Some(named);
-                } else {
-                    value(&mut arguments, b"--changes")?;
-                }
-            }
-        }
-    }
+    let line = Line::read(arguments)?;
+    let policy = line.policy.or_else(|| environment.value(b"SBX_POLICY")).unwrap_or(b"whitelist");
     let (uid, gid) = (syscall!(GETEUID) as u32, syscall!(GETEGID) as u32);
     let mut place = [0u8; PATH];
-    let lower = match workspace {
+    let lower = match line.workspace {
         None | Some(b".") => {
             let len = check(syscall!(GETCWD, place.as_mut_ptr(), place.len())).ok()?;
             place.get(..len.checked_sub(1)?)?
@@ -139,91 +96,89 @@ fn begin(mut arguments: Strings, environment: Strings) -> Option<Begun> {
     if uid == 0 && owner_of(open_dir(lower, O_PATH | O_DIRECTORY)?)?.0 != 0 {
         return None;
     }
-    let text = read_record(environment, uid, policy.unwrap_or(b"whitelist"), lower)?;
+    let text = records::read(environment, uid, policy, lower)?;
     let record = named::parts(text)?;
-    start(record.steps, text, (uid, gid))
+    let once = Once::of(&line, &record);
+    *begun = start(record.steps, text, (uid, gid), once.as_ref().map_or(0, Once::flags))?;
+    let is_asked_for = || {
+        let mut room = Room { names: [0; UTSNAME], cgroups: [0; PATH] };
+        let request = request(policy, lower, (uid, gid), environment, &mut room);
+        request.is_some_and(|request| request.is(record.request))
+    };
+    once?.run(is_asked_for, begun);
+    Some(())
 }
 
-/// Opens a directory by its path, for a moment: nothing here is closed, but what stays open is closed on exec, and is little.
-fn open_dir(path: &[u8], flags: u32) -> Option<i32> {
-    let mut copy = [0u8; PATH];
-    copy.get_mut(..path.len().checked_add(1).filter(|n| *n < PATH)?)?
-        .iter_mut()
-        .zip(path)
-        .for_each(|(to, b)| *to = *b);
-    check(syscall!(OPEN, copy.as_ptr(), flags | O_CLOEXEC, 0)).ok().map(|fd| fd as i32)
+/// Room for what the kernel says.
+struct Room {
+    names: [u8; UTSNAME],
+    cgroups: [u8; PATH],
 }
 
-/// Where an open directory is, without links; closes it.
-fn path_of(fd: i32, place: &mut [u8; PATH]) -> Option<&[u8]> {
-    let mut link = Line::of(b"/proc/self/fd/");
-    link.number(fd as u32);
-    const AT_FDCWD: i32 = -100;
-    let len = check(syscall!(READLINKAT, AT_FDCWD, link.pointer(), place.as_mut_ptr(), place.len())).ok();
-    close(fd);
-    place.get(..len.filter(|len| *len < PATH)?)
+/// All that decides what the sandbox is.
+fn request<'r>(
+    policy: &'r [u8],
+    workspace: &'r [u8],
+    user: (u32, u32),
+    environment: Strings,
+    room: &'r mut Room,
+) -> Option<Request<'r>> {
+    Some(Request {
+        program: program()?,
+        user: user.into(),
+        kernel: kernel(&mut room.names)?,
+        landlock: check(syscall!(LANDLOCK_CREATE, 0, 0, 1)).unwrap_or(0) as u32,
+        processor: request::processor(ask),
+        cgroups: own_cgroups(&mut room.cgroups)?,
+        home: environment.value(b"HOME"),
+        policy,
+        policy_text: if request::is_file(policy) { policy_text(policy)? } else { &[] },
+        workspace,
+    })
 }
 
-/// Owner and mode; closes it.
-fn owner_of(fd: i32) -> Option<(u32, u32)> {
-    let found = file_owner(fd).ok();
+/// Device, inode, size and modification time of the program.
+fn program() -> Option<[i64; 5]> {
+    let fd = open(c"/proc/self/exe", O_PATH, 0).ok()?;
+    let found = file_content(fd).ok();
     close(fd);
     found
 }
 
-/// The record of a request, as it is in the user's own cache, where nobody else may write.
-fn read_record(environment: Strings, uid: u32, policy: &[u8], lower: &[u8]) -> Option<&'static [u8]> {
-    let is_path = |path: &&[u8]| path.first() == Some(&b'/');
-    let (top, below): (_, &[u8]) = match environment.value(b"XDG_CACHE_HOME").filter(is_path) {
-        Some(dir) => (dir, b"/sbx"),
-        None => (environment.value(b"HOME").filter(is_path)?, b"/.cache/sbx"),
-    };
-    let mut path = [0u8; PATH];
-    path.iter_mut().zip(top.iter().chain(below)).for_each(|(to, b)| *to = *b);
-    let len = top.len() + below.len();
-    let below = b"/".iter().chain(named::OPENED.as_bytes());
-    path.iter_mut().skip(len).zip(below.clone()).for_each(|(to, b)| *to = *b);
-    let dir = open_dir(path.get(..len + below.count())?, O_DIRECTORY | O_NOFOLLOW)?;
-    let above = check(syscall!(OPENAT, dir, c"..".as_ptr(), O_PATH | O_DIRECTORY | O_CLOEXEC)).ok()? as i32;
-    let is_private = |fd: i32| file_owner(fd).is_ok_and(|(owner, mode)| owner == uid && mode & 0o022 == 0);
-    let is_ours = is_private(dir) && is_private(above);
-    close(above);
-    if !is_ours {
-        close(dir);
-        return None;
-    }
-    let mut place = [0u8; PATH];
-    let cache = path_of(duplicate(dir)?, &mut place)?;
-    let cache = cache.strip_suffix(named::OPENED.as_bytes())?.strip_suffix(b"/")?;
-    // What an action may have written decides nothing.
-    let is_under = |path: &[u8], dir: &[u8]| {
-        // The root alone ends with a slash.
-        let dir = dir.strip_suffix(b"/").unwrap_or(dir);
-        path.strip_prefix(dir).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
-    };
-    if is_under(cache, lower) || is_under(lower, cache) {
-        close(dir);
-        return None;
-    }
-    let mut file = [0u8; 17];
-    file.iter_mut().zip(name(policy, lower)).for_each(|(to, b)| *to = b);
-    let fd = check(syscall!(OPENAT, dir, file.as_ptr(), O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)).ok();
-    close(dir);
-    let fd = fd? as i32;
-    let len = file_len(fd).ok().filter(|len| (1..ROOM).contains(len));
-    // Read at once, and not mapped: a file that becomes shorter is no reason to die.
-    let text = len.and_then(|len| map(-1, len).ok().map(|text| (text, len))).and_then(|(text, len)| {
-        // SAFETY: a fresh mapping of `len` bytes, which stays.
-        let text = unsafe { core::slice::from_raw_parts_mut(text, len) };
-        read_at(fd, text).ok().map(|()| &*text)
-    });
-    close(fd);
-    text
+/// Bytes of what the kernel says of itself: six strings of this length with their NUL.
+const NAME: usize = 65;
+const UTSNAME: usize = 6 * NAME;
+
+/// Its release and version.
+fn kernel(names: &mut [u8; UTSNAME]) -> Option<[&[u8]; 2]> {
+    const UNAME: usize = 63;
+    check(syscall!(UNAME, names.as_mut_ptr())).ok()?;
+    let mut all = names.chunks(NAME).map(|name| name.split(|b| *b == 0).next());
+    Some([all.nth(2)??, all.next()??])
 }
 
-fn duplicate(fd: i32) -> Option<i32> {
-    const F_DUPFD_CLOEXEC: u32 = 1030;
-    check(syscall!(FCNTL, fd, F_DUPFD_CLOEXEC, 0)).ok().map(|fd| fd as i32)
+fn own_cgroups(room: &mut [u8; PATH]) -> Option<&[u8]> {
+    let fd = open(c"/proc/self/cgroup", 0, 0).ok()?;
+    let mut len = 0;
+    while let Some(rest) = room.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match read(fd, rest) {
+            0 => break,
+            n if n > 0 => len += n as usize,
+            _ => return None,
+        }
+    }
+    close(fd);
+    room.get(..len).filter(|text| text.len() < PATH)
+}
+
+fn ask(leaf: u32, part: u32) -> [u32; 4] {
+    // The instruction is there on every x86-64.
+    let answer = __cpuid_count(leaf, part);
+    [answer.eax, answer.ebx, answer.ecx, answer.edx]
+}
+
+fn policy_text(policy: &[u8]) -> Option<&'static [u8]> {
+    read_file(Place::of([policy])?.open(0)?, records::ROOM)
 }
 
 /// A file in memory that nobody can change any more.
@@ -241,7 +196,7 @@ fn sealed(bytes: &[u8]) -> Option<i32> {
 }
 
 /// Starts process 1, and does not wait until it is there.
-fn start(steps: &[u8], record: &'static [u8], user: (u32, u32)) -> Option<Begun> {
+fn start(steps: &[u8], record: &'static [u8], user: (u32, u32), flags: u32) -> Option<Begun> {
     const AF_UNIX: u32 = 1;
     const SEQPACKET_CLOEXEC: u32 = 5 | 0o2_000_000;
     const VM_PIDFD: usize = 0x100 | 0x1000;
@@ -271,14 +226,14 @@ fn start(steps: &[u8], record: &'static [u8], user: (u32, u32)) -> Option<Begun>
         close(plan);
         return None;
     }
-    // The kind, and no flags.
-    send(control, [wire::MSG_GO, 0].map(u32::to_ne_bytes).as_flattened(), &[plan]);
+    send(control, [wire::MSG_GO, flags].map(u32::to_ne_bytes).as_flattened(), &[plan]);
     close(plan);
     Some(Begun {
         control: control + 1,
         pidfd: pidfd + 1,
         record: record.as_ptr() as usize,
         length: record.len(),
+        ..Begun::NONE
     })
 }
 

@@ -24,6 +24,8 @@ struct Child {
 pub trait Between {
     /// Works ahead. Returns in a process that is an action.
     fn rest(&mut self) -> Option<Start>;
+    /// The process of an action has begun.
+    fn begun(&mut self) {}
     /// Waits for the library's next message, or until a process that it was for has ended.
     fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard;
 }
@@ -61,7 +63,7 @@ pub fn serve(between: &mut impl Between, stack: *mut u8) -> Start {
             Heard::Message(..4) => exit(0),
             Heard::Message(len) if word(buffer, 0) == MSG_RUN => {
                 let flags = word(buffer, 4);
-                server.run(buffer.get(..len as usize).unwrap_or(&[]), fds.fds());
+                server.run(buffer.get(..len as usize).unwrap_or(&[]), fds.fds(), || between.begun());
                 may_work_ahead = flags & RUN_AHEAD != 0;
             }
             Heard::Message(_) => {
@@ -89,7 +91,7 @@ fn enter(doors: &[i32]) {
 
 impl Server {
     /// Runs an action to its end.
-    fn run(&self, message: &[u8], fds: &[i32]) {
+    fn run(&self, message: &[u8], fds: &[i32], begun: impl FnOnce()) {
         // Who waits to become a script must not be seen by this action. Without one, nothing is there to kill.
         sweep();
         let flags = word(message, 4);
@@ -99,6 +101,7 @@ impl Server {
         let start = Start::new(flags, fds);
         let mut child = Child { start, terminal: flags & RUN_TERMINAL != 0, errno: 0 };
         let started = self.spawn(&mut child, message);
+        begun();
         // The child has its own copies; ours would keep the pipes open.
         fds.iter().for_each(|fd| close(*fd));
         match started {

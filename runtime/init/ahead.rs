@@ -5,6 +5,7 @@ use crate::action::{Between, Heard};
 use crate::message::word;
 use crate::signals::Signals;
 use crate::start::Start;
+use crate::steps::Ready;
 use crate::sys::*;
 use crate::wire::*;
 
@@ -18,11 +19,13 @@ const MANY: u32 = 2;
 pub struct Plain {
     actions: u32,
     may_become_bash: bool,
+    /// What was not said yet.
+    ready: Option<Ready>,
 }
 
 impl Plain {
-    pub fn new() -> Plain {
-        Plain { actions: 0, may_become_bash: true }
+    pub fn new(ready: Option<Ready>) -> Plain {
+        Plain { actions: 0, may_become_bash: true, ready }
     }
 }
 
@@ -42,6 +45,12 @@ impl Between for Plain {
             self.may_become_bash = false;
         }
         None
+    }
+
+    fn begun(&mut self) {
+        if let Some(ready) = self.ready.take() {
+            ready.send();
+        }
     }
 
     fn listen(&mut self, _: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {

@@ -73,7 +73,8 @@ extern "C" fn main(stack: usize) -> ! {
         hear(&mut buffer);
         network
     };
-    match steps::build(fds.fds(), network) {
+    let ready = match steps::build(fds.fds(), network) {
+        Ok(ready) if word(&buffer, 4) & GO_ASKED != 0 => Some(ready),
         Ok(ready) => {
             let plan = ready.send();
             // Who acts at once need not wait for that. An idle sandbox is small.
@@ -83,6 +84,7 @@ extern "C" fn main(stack: usize) -> ! {
                 room::give_back_stack();
                 room::CHILD.give_back();
             }
+            None
         }
         Err((step, errno)) => {
             let mut m = [0u8; 12];
@@ -92,10 +94,10 @@ extern "C" fn main(stack: usize) -> ! {
             sys::send(FD_CONTROL, &m, &[]);
             exit(95)
         }
-    }
+    };
     sys::syscall!(sys::UMASK, 0o022);
     // Only a process that is an action comes back, and this program never is one.
-    action::serve(&mut ahead::Plain::new(), room::CHILD.start());
+    action::serve(&mut ahead::Plain::new(ready), room::CHILD.start());
     exit(92)
 }
 

@@ -15,6 +15,8 @@ pub struct Ready {
     dirs: [i32; 4],
     dir_count: usize,
     plan: &'static [u8],
+    /// Microseconds.
+    stood: u32,
 }
 
 impl Ready {
@@ -24,6 +26,7 @@ impl Ready {
         put(&mut m, 0, MSG_READY);
         put_long(&mut m, 4, used().0);
         put(&mut m, 12, self.count as u32);
+        put(&mut m, 16, self.stood);
         for (i, step) in self.missing.iter().take(self.count).enumerate() {
             put(&mut m, READY_LEN + 4 * i, *step);
         }
@@ -57,7 +60,7 @@ struct State {
 pub fn build(fds: &[i32], network: Result<Network, i32>) -> Result<Ready, (u32, i32)> {
     let fd = fds.first().copied().unwrap_or(-1);
     let plan = read_plan(fd).map_err(|e| (NO_PLAN, e))?;
-    let ready = Ready { missing: [0; MAX_MISSING], count: 0, dirs: [-1; 4], dir_count: 0, plan };
+    let ready = Ready { missing: [0; MAX_MISSING], count: 0, dirs: [-1; 4], dir_count: 0, plan, stood: 0 };
     let mut state = State { ready, ruleset: -1, network: Some(network) };
     let (mut at, mut index) = (0, 0);
     while at < plan.len() {
@@ -80,7 +83,7 @@ pub fn build(fds: &[i32], network: Result<Network, i32>) -> Result<Ready, (u32, 
         return Err((NO_NETWORK, EINVAL));
     }
     close(fd);
-    Ok(state.ready)
+    Ok(Ready { stood: micros(), ..state.ready })
 }
 
 fn read_plan(fd: i32) -> Result<&'static [u8], i32> {

@@ -220,6 +220,21 @@ pub fn file_owner(fd: i32) -> Result<(u32, u32), i32> {
     stat(fd).map(|stat| ((stat[3] >> 32) as u32, stat[3] as u32))
 }
 
+/// Device and inode of an open file.
+pub fn file_identity(fd: i32) -> Result<[u64; 2], i32> {
+    stat(fd).map(|stat| [stat[0], stat[1]])
+}
+
+/// Inode of an open file, and its change time in seconds and nanoseconds.
+pub fn file_version(fd: i32) -> Result<[i64; 3], i32> {
+    stat(fd).map(|stat| [stat[1], stat[13], stat[14]].map(u64::cast_signed))
+}
+
+/// Device, inode and size of an open file, and its modification time in seconds and nanoseconds.
+pub fn file_content(fd: i32) -> Result<[i64; 5], i32> {
+    stat(fd).map(|stat| [stat[0], stat[1], stat[6], stat[11], stat[12]].map(u64::cast_signed))
+}
+
 /// `struct stat` of an open file.
 fn stat(fd: i32) -> Result<[u64; 18], i32> {
     let mut stat = [0u64; 18];

@@ -100,6 +100,13 @@ pub fn made_once<E: From<io::Error>>(
     Ok(Use { _lock: lock })
 }
 
+/// The lock of a thing.
+pub(crate) fn lock_of(thing: &Path) -> Option<PathBuf> {
+    let mut name = thing.file_name()?.to_os_string();
+    name.push(LOCK);
+    Some(thing.with_file_name(name))
+}
+
 /// The thing `name` of `dir`, if it is there.
 pub(crate) fn in_use(dir: &Path, name: &str) -> Option<Use> {
     made_once(dir, name, |_| Err(io::Error::from(io::ErrorKind::NotFound))).ok()

@@ -15,6 +15,8 @@
 #![deny(unsafe_code)]
 
 mod action;
+#[path = "../front/asking.rs"]
+mod asking;
 #[path = "../init/birth.rs"]
 #[expect(unsafe_code, reason = "compiled into the library and into programs without one")]
 mod birth;
@@ -23,8 +25,14 @@ pub mod changes;
 mod command;
 mod error;
 mod host;
+#[path = "../front/leave.rs"]
+#[expect(unsafe_code, reason = "compiled into the library and into programs without one")]
+mod leave;
 #[expect(unsafe_code, reason = "the only place: see the modules that linux/mod.rs names")]
 mod linux;
+#[path = "../init/message.rs"]
+#[allow(dead_code, reason = "process 1 uses the rest")]
+mod message;
 #[path = "../front/named.rs"]
 mod named;
 mod observation;
@@ -32,8 +40,13 @@ mod plan;
 mod policy;
 mod proxy;
 mod quantity;
+#[path = "../front/request.rs"]
+mod request;
 mod sandbox;
 mod session;
+#[path = "../front/stamps.rs"]
+#[expect(unsafe_code, reason = "raw system calls, compiled into programs without a library too")]
+mod stamps;
 #[path = "../init/sys.rs"]
 #[expect(unsafe_code, reason = "raw system calls, as in process 1")]
 #[allow(dead_code, unused_imports, reason = "process 1 uses the rest")]
@@ -49,6 +62,7 @@ pub use error::Error;
 pub use host::Host;
 pub use linux::cgroup::Cgroups;
 pub use linux::thread;
+use linux::wire;
 pub use observation::{Denied, Observation, Outcome, Output, Stream};
 pub use plan::{Plan, Step, environment, etc_files};
 pub use policy::{Backend, Clock, Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};

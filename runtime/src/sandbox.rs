@@ -11,7 +11,7 @@ mod wire_talk;
 use crate::cache::Use;
 use crate::linux::cgroup::{Cgroup, Cgroups, Member};
 use crate::linux::enter::{self, Init};
-use crate::linux::front::Started;
+use crate::linux::front::{Asked, Started};
 use crate::policy::{Clock, Network};
 use crate::proxy::Proxy;
 use crate::view::{Doubt, Prepared, RecordId};
@@ -103,6 +103,11 @@ impl Sandbox {
 
     fn group(&self) -> Option<&Cgroup> {
         self.cgroup.as_deref()
+    }
+
+    /// How many groups it has.
+    fn groups(&self) -> usize {
+        self.group().map_or(0, |group| group.dirs().count())
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].
@@ -245,17 +250,17 @@ struct Process1 {
 }
 
 impl Process1 {
-    /// One that was started before this program began.
-    fn of(started: Started) -> Process1 {
-        let (control, init) = (Control::new(started.control), Init::of(started.pidfd));
-        Process1 { control, init, cgroup: None, is_told: true }
+    /// One that was started before this program began, and what it was asked for.
+    fn of(started: Started) -> (Process1, Option<Asked>) {
+        let Started { control, init, group: cgroup, asked, heard, .. } = started;
+        (Process1 { control: Control::new(control, heard), init, cgroup, is_told: true }, asked)
     }
 
     fn start(host: &Host, go: Option<Go<'_>>) -> Result<Process1, Error> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(|e| Error::system("control socket", e))?;
-        let control = Control::new(ours);
+        let control = Control::new(ours, None);
         if let Some(go) = go {
             control.go(go)?;
         }

@@ -17,7 +17,6 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-pub(crate) use loader::processor;
 pub use tree::Tree;
 pub(crate) use tree::{Doubt, Prepared, RecordId};
 

@@ -3,14 +3,17 @@
 //! The ladder is cgroup v2 with the controllers delegated, cgroup v1 with writable hierarchies, and nothing: then
 //! rlimits hold for each process alone, and the observation says so.
 
+use crate::asking::{BEGUN, Group};
 use crate::{Error, Limits};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -142,15 +145,7 @@ impl Cgroup {
             return Ok(None);
         }
         let name = format!("sbx-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut group = Cgroup {
-            version: host.version,
-            memory: None,
-            pids: None,
-            allowed: Cell::new(0),
-            processes: Cell::new(0),
-            owner: std::process::id(),
-            counters: [OnceCell::new(), OnceCell::new()],
-        };
+        let mut group = Cgroup::nowhere(host.version);
         let make = |parent: &Path| {
             let dir = parent.join(&name);
             match fs::create_dir(&dir) {
@@ -168,19 +163,49 @@ impl Cgroup {
         Ok(Some(group))
     }
 
+    /// One of version 1 that was made and limited before this program began.
+    pub(crate) fn begun<'a>(groups: impl Iterator<Item = Group<'a>>) -> Cgroup {
+        let name = format!("sbx-{}-{}", std::process::id(), OsStr::from_bytes(BEGUN).display());
+        let mut group = Cgroup::nowhere(1);
+        for made in groups {
+            let dir = Path::new(OsStr::from_bytes(made.parent)).join(&name);
+            for (file, value, _) in made.settings() {
+                let value = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
+                if file == memory_file(1).as_bytes() {
+                    group.memory = Some(dir.clone());
+                    group.allowed.set(value.unwrap_or(0));
+                } else if file == PIDS_FILE.as_bytes() {
+                    group.pids = Some(dir.clone());
+                    group.processes.set(value.unwrap_or(0));
+                }
+            }
+        }
+        group
+    }
+
+    fn nowhere(version: u8) -> Cgroup {
+        Cgroup {
+            version,
+            memory: None,
+            pids: None,
+            allowed: Cell::new(0),
+            processes: Cell::new(0),
+            owner: std::process::id(),
+            counters: [OnceCell::new(), OnceCell::new()],
+        }
+    }
+
     /// Sets the policy's limits.
     pub(crate) fn limit(&self, limits: &Limits) -> Result<(), Error> {
         if let Some(dir) = &self.memory {
             // Swap would let the limit be exceeded; without swap accounting the file is absent.
-            let swap = if self.version == 2 { "memory.swap.max" } else { "memory.swappiness" };
-            let _ = set(&dir.join(swap), "0");
+            let _ = set(&dir.join(swap_file(self.version)), "0");
             self.allow(limits.memory.0)?;
         }
         let Some(dir) = &self.pids else { return Ok(()) };
-        // Process 1 of the sandbox counts too.
-        let processes = u64::from(limits.processes) + 1;
+        let processes = processes(limits);
         if self.processes.get() != processes {
-            set(&dir.join("pids.max"), &processes.to_string())?;
+            set(&dir.join(PIDS_FILE), &processes.to_string())?;
             self.processes.set(processes);
         }
         Ok(())
@@ -219,8 +244,7 @@ impl Cgroup {
         if self.allowed.get() == bytes {
             return Ok(());
         }
-        let file = if self.version == 2 { "memory.max" } else { "memory.limit_in_bytes" };
-        set(&dir.join(file), &bytes.to_string())?;
+        set(&dir.join(memory_file(self.version)), &bytes.to_string())?;
         self.allowed.set(bytes);
         Ok(())
     }
@@ -254,6 +278,46 @@ impl Cgroup {
         let second = self.pids.as_ref().filter(|p| Some(*p) != self.memory.as_ref());
         self.memory.iter().chain(second)
     }
+}
+
+/// What a group of version 1 is given for its limits: for each directory in which one is made the files and what is written to
+/// them, those that need not be there first.
+pub(crate) fn settings<'a>(host: &'a Cgroups, limits: &Limits) -> Vec<(&'a Path, Vec<Setting>)> {
+    let required = |file, value: u64| Setting { file, value: value.to_string(), is_required: true };
+    let swap = Setting { file: swap_file(1), value: "0".into(), is_required: false };
+    let memory = vec![swap, required(memory_file(1), limits.memory.0)];
+    let pids = vec![required(PIDS_FILE, processes(limits))];
+    let mut groups: Vec<(&Path, Vec<Setting>)> = Vec::new();
+    for (parent, settings) in [(&host.memory, memory), (&host.pids, pids)] {
+        let Some(parent) = parent.as_deref() else { continue };
+        match groups.iter_mut().find(|(known, _)| *known == parent) {
+            Some((_, known)) => known.extend(settings),
+            None => groups.push((parent, settings)),
+        }
+    }
+    groups
+}
+
+/// A file of a group, and what is written to it.
+pub(crate) struct Setting {
+    pub file: &'static str,
+    pub value: String,
+    pub is_required: bool,
+}
+
+const PIDS_FILE: &str = "pids.max";
+
+fn swap_file(version: u8) -> &'static str {
+    if version == 2 { "memory.swap.max" } else { "memory.swappiness" }
+}
+
+fn memory_file(version: u8) -> &'static str {
+    if version == 2 { "memory.max" } else { "memory.limit_in_bytes" }
+}
+
+/// Most processes in a group: process 1 of the sandbox counts too.
+fn processes(limits: &Limits) -> u64 {
+    u64::from(limits.processes) + 1
 }
 
 impl Drop for Cgroup {

@@ -56,10 +56,9 @@ impl Init {
         self.is_in_group
     }
 
-    /// Kills it and does not wait for its end; when that has come, another process removes the directories of its cgroups.
-    /// False when nobody could be found to do so.
+    /// Leaves it to another process to kill it, and to remove the directories of its cgroups when its end has come. False
+    /// when none could be found.
     pub(crate) fn leave(&self, groups: Vec<PathBuf>) -> bool {
-        self.kill();
         super::leave::start(&self.pidfd, groups)
     }
 }

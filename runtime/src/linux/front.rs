@@ -1,7 +1,10 @@
 //! Where the program `sbx` is entered, when it is linked so (`shell/sbx/build.rs`): `front/` runs first, and then the C
 //! library begins as if nothing had been. What was begun is here.
 
-use crate::named::Begun;
+use super::cgroup::Cgroup;
+use super::enter::Init;
+use crate::asking::Asking;
+use crate::named::{Begun, parts};
 use std::arch::global_asm;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,9 +44,32 @@ unsafe extern "C" {
 /// A process 1 that was begun, by a record. Dropping it ends process 1.
 #[derive(Debug)]
 pub(crate) struct Started {
+    // Dropped in this order, as in a sandbox.
     pub control: OwnedFd,
-    pub pidfd: OwnedFd,
+    pub init: Init,
+    /// Made for what was asked for.
+    pub group: Option<Cgroup>,
+    pub asked: Option<Asked>,
+    /// What process 1 has said already.
+    pub heard: Option<Heard>,
+    /// The request and the view were compared.
+    pub is_compared: bool,
     pub record: &'static [u8],
+}
+
+/// A message of process 1, and the descriptors that came with it.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub said: Vec<u8>,
+    pub fds: Vec<OwnedFd>,
+}
+
+/// An action that was asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub message: &'static [u8],
+    /// Its stdout and stderr.
+    pub outputs: [OwnedFd; 2],
 }
 
 /// What was begun before the program, the first time that somebody asks.
@@ -57,12 +83,28 @@ pub(crate) fn take() -> Option<Started> {
     if begun.control == 0 {
         return None;
     }
-    // SAFETY: descriptors that were opened for this, and memory that was mapped and stays.
-    unsafe {
-        Some(Started {
-            control: OwnedFd::from_raw_fd(begun.control - 1),
-            pidfd: OwnedFd::from_raw_fd(begun.pidfd - 1),
-            record: std::slice::from_raw_parts(begun.record as *const u8, begun.length),
-        })
-    }
+    // SAFETY: descriptors that were opened for this, each one less than what was noted.
+    let descriptor = |noted: i32| unsafe { OwnedFd::from_raw_fd(noted - 1) };
+    // SAFETY: memory that was mapped and stays.
+    let bytes = |at: usize, length| unsafe { std::slice::from_raw_parts(at as *const u8, length) };
+    let record = bytes(begun.record, begun.length);
+    let asked = (begun.message != 0).then(|| Asked {
+        message: bytes(begun.message, begun.message_length),
+        outputs: begun.outputs.map(descriptor),
+    });
+    let heard = (begun.heard != 0).then(|| Heard {
+        said: begun.said.get(..begun.heard as usize).unwrap_or(&[]).to_vec(),
+        fds: begun.dirs.into_iter().filter(|fd| *fd > 0).map(descriptor).collect(),
+    });
+    let asking = || Asking::read(parts(record)?.asking);
+    let group = asked.as_ref().and_then(|_| Some(Cgroup::begun(asking()?.groups())));
+    Some(Started {
+        control: descriptor(begun.control),
+        init: Init::of(descriptor(begun.pidfd)),
+        group: group.filter(|group| group.dirs().next().is_some()),
+        asked,
+        heard,
+        is_compared: begun.is_compared != 0,
+        record,
+    })
 }

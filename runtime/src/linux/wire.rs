@@ -63,6 +63,8 @@ pub const OP_CHDIR: u32 = 23;
 pub const MSG_GO: u32 = 1;
 /// The caller does nothing but wait for it, and there is a processor that has nothing else to do.
 pub const GO_AWAITED: u32 = 1;
+/// An action was asked for already: that the walls stand is said when its process has begun.
+pub const GO_ASKED: u32 = 2;
 /// Length of a MSG_GO message, its kind included.
 pub const GO_LEN: usize = 8;
 /// Library to process 1: run an action; u32 flags, u32 time, and then the payload with RUN_INLINE. Descriptors: the files
@@ -87,8 +89,9 @@ pub const RUN_PIPES: u32 = 32;
 pub const RUN_DOORS: u32 = 6;
 /// Library to process 1: what was asked for by a signal is over.
 pub const MSG_FORGET: u32 = 3;
-/// Process 1 to library: u64 µs of processor time that its children took so far, u32 count of failed optional steps, then
-/// their u32 indexes. Descriptors: those of OP_SENDDIR.
+/// Process 1 to library: u64 µs of processor time that its children took so far, u32 count of failed optional steps, u32 µs
+/// of CLOCK_MONOTONIC when the walls stood, without its upper half, then the u32 indexes of those steps. Descriptors: those
+/// of OP_SENDDIR.
 pub const MSG_READY: u32 = 16;
 /// Process 1 to library: u32 step index, u32 errno. The index is one of `NO_…` when it was no step.
 pub const MSG_FAILED: u32 = 17;
@@ -108,7 +111,7 @@ pub const DONE_LEN: usize = 32;
 /// Most failed optional steps that a MSG_READY names.
 pub const MAX_MISSING: usize = 60;
 /// Length of a MSG_READY message in bytes before the indexes, its kind included.
-pub const READY_LEN: usize = 16;
+pub const READY_LEN: usize = 20;
 
 /// User and group of an action.
 pub const UID: u32 = 1000;

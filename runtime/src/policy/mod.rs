@@ -233,7 +233,7 @@ impl Policy {
 
     /// Whether [`Policy::named`] reads a file of this name.
     pub(crate) fn is_file(name: &str) -> bool {
-        name.contains('/') || name.ends_with(".toml")
+        crate::request::is_file(name.as_bytes())
     }
 
     /// Reads a policy from text; `origin` names it in messages.

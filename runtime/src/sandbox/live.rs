@@ -1,5 +1,6 @@
 //! What an action and a persistent bash need of their sandbox alike.
 
+use super::wire_talk::message;
 use super::{Sandbox, payload};
 use crate::linux::cgroup::Cgroup;
 use crate::linux::wire::RUN_TERMINAL;
@@ -55,7 +56,8 @@ impl Sandbox {
             return Err(Error::Session("expected descriptors for all three streams".into()));
         };
         let streams = (Some(stdin.as_fd()), [stdout.as_fd(), stderr.as_fd()]);
-        self.control.start(RUN_TERMINAL, false, &doors, streams, &payload, None)?;
+        let (message, payload) = message(RUN_TERMINAL, doors.len(), false, &payload);
+        self.control.start((&message, payload), &doors, streams, None)?;
         self.has_entered = true;
         Ok(())
     }

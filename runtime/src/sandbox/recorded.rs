@@ -5,22 +5,26 @@
 //! workspace. It lies in the user's own cache. What it takes from the view is doubted as always, though later: see
 //! [`Doubted`]. Whatever goes wrong, the sandbox is opened as if there were no record, and that says why.
 
+mod asked;
+
 use super::wire_talk::Ready;
 use super::{Begun, Process1, Sandbox};
 use crate::action::Stdin;
 use crate::cache::{self, Use};
-use crate::linux::front::{self, Started};
+use crate::linux::cpuid::ask;
+use crate::linux::front::{self, Asked, Started};
 use crate::linux::sys;
-use crate::named::{OPENED, Parts, name, parts, sum};
+use crate::named::{OPENED, Parts, digits, name, parts, sum};
+use crate::request::{Request, processor};
 use crate::view::{Doubt, RecordId};
 use crate::{Action, Error, Host, Network, Plan, Policy, Timings, Workspace};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -39,26 +43,10 @@ pub struct Recorded {
     /// A process 1 that was begun, for this request or another one.
     started: RefCell<Option<Started>>,
     file: PathBuf,
-    /// A line of JSON.
+    /// See `front/request.rs`.
     request: Vec<u8>,
     policy: String,
     policy_text: String,
-}
-
-/// All that decides what a sandbox is.
-#[derive(Serialize)]
-struct Request<'a> {
-    /// Device, inode, size and modification time.
-    program: [i64; 5],
-    user: [u32; 2],
-    kernel: [String; 2],
-    landlock: u32,
-    processor: &'a str,
-    cgroups: String,
-    home: Option<PathBuf>,
-    policy: &'a str,
-    policy_text: &'a str,
-    workspace: &'a Path,
 }
 
 /// What was found out; the steps follow, as process 1 reads them.
@@ -95,29 +83,37 @@ impl Recorded {
         }
         let policy_text = text_of(policy)?;
         let kernel = rustix::system::uname();
-        let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+        let cgroups = fs::read("/proc/self/cgroup").ok()?;
+        let home = std::env::var_os("HOME");
         let request = Request {
             program: [dev, ino, size, program.mtime(), program.mtime_nsec()],
             user: [uid, gid],
-            kernel: [text(kernel.release()), text(kernel.version())],
+            kernel: [kernel.release(), kernel.version()].map(std::ffi::CStr::to_bytes),
             landlock: sys::landlock_abi(),
-            processor: crate::view::processor(),
-            cgroups: fs::read_to_string("/proc/self/cgroup").ok()?,
-            home: std::env::var_os("HOME").map(PathBuf::from),
-            policy,
-            policy_text: &policy_text,
-            workspace: &lower,
+            processor: processor(ask),
+            cgroups: &cgroups,
+            home: home.as_deref().map(OsStr::as_bytes),
+            policy: policy.as_bytes(),
+            policy_text: policy_text.as_bytes(),
+            workspace: lower.as_os_str().as_bytes(),
         };
+        let mut bytes = Vec::new();
+        request.pieces(|piece| bytes.extend(piece));
         let digits = name(policy.as_bytes(), lower.as_os_str().as_bytes()).collect();
         let file = dir.join(OsString::from_vec(digits));
-        let request = serde_json::to_vec(&request).ok()?;
-        Some(Recorded { started, file, request, policy: policy.into(), policy_text })
+        Some(Recorded { started, file, request: bytes, policy: policy.into(), policy_text })
+    }
+
+    /// Ends what was begun for a command line that is not a usual one.
+    pub fn none() {
+        drop(front::take());
     }
 
     /// Opens the sandbox as the last time. `None` when there was none, or anything differs.
     pub fn open(&self) -> Option<Sandbox> {
         let mut timings = Timings::start();
-        let is_ours = |started: &Started| started.record.starts_with(&self.request);
+        let is_this = |record: &[u8]| parts(record).is_some_and(|parts| parts.request == self.request);
+        let is_ours = |started: &Started| is_this(started.record);
         // What was begun for another request ends here.
         let started = self.started.take().filter(is_ours);
         let (file, text) = match &started {
@@ -127,31 +123,37 @@ impl Recorded {
                 read(self.file.clone()).or_else(|| read(self.file.with_extension(LATE)))?
             }
         };
-        if !text.strip_prefix(self.request.as_slice())?.starts_with(b"\n") {
+        let Parts { request, answer, steps, .. } = parts(&text)?;
+        if request != self.request {
             return None;
         }
-        let Parts { answer, steps } = parts(&text)?;
         let Answer { host, policy, plan, view, tree } = serde_json::from_slice(answer).ok()?;
         timings.end("read the record of the last time");
         // It appears under its own path.
         let mut begun = Begun::of(host, Workspace::new(&plan.workspace), timings);
-        let (process1, how) = match started {
-            Some(started) => (Process1::of(started), "take process 1, which was begun already"),
+        let is_compared = started.as_ref().is_some_and(|started| started.is_compared);
+        let (process1, asked, how) = match started {
+            Some(started) => {
+                let (process1, asked) = Process1::of(started);
+                (process1, asked, "take process 1, which was begun already")
+            }
             None => {
                 let steps = sys::sealed_file(steps).ok()?;
-                (begun.start(Some(steps.as_fd())).ok()?, "start process 1 in its namespaces")
+                (begun.start(Some(steps.as_fd())).ok()?, None, "start process 1 in its namespaces")
             }
         };
         begun.timings.end(how);
-        let doubted = Doubted { record: file, view, tree };
+        let was_asked = asked.is_some();
+        let doubted = Doubted { record: file, view, tree, asked, is_compared };
         let (policy, plan) = (Arc::new(policy), Arc::new(plan));
-        let made = begun.make_group(&policy, process1);
+        let made = if was_asked { Ok(process1) } else { begun.make_group(&policy, process1) };
         let opened = made.and_then(|made| begun.sandbox(policy, made, Ready::none(), plan, None));
         let Ok(mut sandbox) = opened else {
             doubted.forget();
             return None;
         };
         sandbox.doubted = Some(doubted);
+        sandbox.has_entered |= was_asked;
         Some(sandbox)
     }
 
@@ -179,12 +181,20 @@ impl Recorded {
             2 => self.file.with_extension(LATE),
             _ => self.file.clone(),
         };
+        let asking = asked::asking(&sandbox.policy, &host, &plan);
+        let finishing = asked::finishing(&sandbox.policy, &plan, &view, &tree);
         let answer = Answer { host, policy: (*sandbox.policy).clone(), plan, view, tree };
-        let mut rest = serde_json::to_vec(&answer)?;
-        rest.push(b'\n');
+        let answer = serde_json::to_vec(&answer)?;
+        let mut rest = Vec::new();
+        for part in [asking, finishing, answer] {
+            rest.extend(digits(part.len() as u64));
+            rest.extend(part);
+        }
         rest.extend(sandbox.plan.encode());
         let mut draft = tempfile::NamedTempFile::new_in(&dir)?;
-        for part in [self.request.as_slice(), b"\n", &sum(&rest).collect::<Vec<u8>>(), &rest] {
+        let length: Vec<u8> = digits(self.request.len() as u64).collect();
+        let sum: Vec<u8> = sum(&rest).collect();
+        for part in [&length, &self.request, &sum, &rest] {
             draft.write_all(part)?;
         }
         draft.persist(file)?;
@@ -202,20 +212,43 @@ pub(super) struct Doubted {
     view: RecordId,
     /// The directory with the view's files.
     tree: PathBuf,
+    /// What was asked for before the program itself. What differs from that is asked of another sandbox.
+    asked: Option<Asked>,
+    /// All was compared before the program itself, which also keeps the view's files until the program ends.
+    is_compared: bool,
 }
 
 impl Doubted {
+    /// The outputs of the action that was asked for already, if that is this one. `None` when none was.
+    ///
+    /// # Errors
+    /// Another one was: its sandbox is to be dropped.
+    pub(super) fn outputs(&mut self, message: &[u8]) -> Result<Option<[OwnedFd; 2]>, Error> {
+        match self.asked.take() {
+            None => Ok(None),
+            Some(asked) if asked.message == message => Ok(Some(asked.outputs)),
+            Some(_) => Err(Error::Changed),
+        }
+    }
+
     /// Waits for the walls, and compares. The time when they stood: an action that was asked for before began then.
     ///
     /// # Errors
-    /// The host has changed, or does not let the walls be built any more. The record is gone then.
+    /// The host has changed, or does not let the walls be built any more: the record is gone then. Or an action was asked
+    /// for that is not this one.
     pub(super) fn settle(self, sandbox: &mut Sandbox) -> Result<Instant, Error> {
+        if self.asked.is_some() {
+            return Err(Error::Changed);
+        }
         // Without its steps: whatever fails is a reason to plan anew.
         if let Ok(ready) = sandbox.control.ready(&[]) {
-            let stood = Instant::now();
+            let stood = ready.stood;
             sandbox.areas = ready.dirs;
             sandbox.cpu_before = ready.cpu;
             sandbox.timings.end("carry the plan out");
+            if self.is_compared {
+                return Ok(stood);
+            }
             sandbox._in_use = self.in_use();
             let holds = || Doubt::again(self.view.clone()).is_some_and(|doubt| doubt.is_unfounded());
             if sandbox._in_use.is_some() && holds() {

@@ -4,9 +4,9 @@ use super::Sandbox;
 use super::payload;
 use super::recorded::{self, Doubted};
 use super::under_way::UnderWay;
-use super::wire_talk::Done;
+use super::wire_talk::{Done, message};
 use crate::action::Stdin;
-use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_PIPES, RUN_SCRIPT};
+use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_NO_STDIN, RUN_PIPES, RUN_SCRIPT};
 use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -34,17 +34,28 @@ type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]);
 pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Result<Observation, Error> {
     let (payload, script) =
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
+    let flags = flags(sandbox, action);
     let mut doubted: Option<Doubted> = sandbox.doubted.take();
-    if !recorded::leaves_no_trace(&sandbox.policy, action)
+    let outputs = match &mut doubted {
+        Some(doubted) => doubted.outputs(&message(flags, sandbox.groups(), false, &payload).0)?,
+        None => None,
+    };
+    if outputs.is_none()
+        && !recorded::leaves_no_trace(&sandbox.policy, action)
         && let Some(doubted) = doubted.take()
     {
         doubted.settle(sandbox)?;
     }
     let mut started = Instant::now();
-    let doors = sandbox.doors()?;
-    sandbox.allow_memory_as_left()?;
     let under_way = UnderWay::begin();
-    let streams = Streams::open(sandbox, action, &doors, &payload, script, under_way.is_alone());
+    let streams = if let Some(outputs) = outputs {
+        Ok(Streams::of(Vec::new(), outputs.map(Some), sandbox))
+    } else {
+        let doors = sandbox.doors()?;
+        sandbox.allow_memory_as_left()?;
+        let (message, payload) = message(flags, doors.len(), under_way.is_alone(), &payload);
+        Streams::open(sandbox, action, &doors, (&message, payload), script)
+    };
     sandbox.has_entered |= streams.is_ok();
     // Where the walls could not be built nobody listens any more: that comes first.
     if let Some(doubted) = doubted {
@@ -56,6 +67,20 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let wall = ended - started;
     sandbox.ended = Some(ended);
     Ok(observe(sandbox, action, streams, &end, wall))
+}
+
+/// The flags of an action's message.
+fn flags(sandbox: &Sandbox, action: &Action) -> u32 {
+    let is_given = matches!(action.stdin, Stdin::Descriptor(_))
+        || action.stdout.is_some()
+        || (action.stderr.is_some() && !action.merged);
+    let flags = [
+        (action.script().is_some(), RUN_SCRIPT),
+        (sandbox.plan.works_ahead, RUN_AHEAD),
+        (!is_given, RUN_PIPES),
+        (matches!(action.stdin, Stdin::Null), RUN_NO_STDIN),
+    ];
+    flags.iter().filter(|(is, _)| *is).map(|(_, flag)| flag).sum()
 }
 
 /// Why the library ended an action.
@@ -113,9 +138,8 @@ impl Streams {
         sandbox: &Sandbox,
         action: &Action,
         doors: &[File],
-        payload: &[u8],
+        message: (&[u8], Option<&[u8]>),
         script: Option<Vec<u8>>,
-        is_alone: bool,
     ) -> Result<Streams, Error> {
         let system = |e| Error::system("a pipe to the action", e);
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|e| system(e.into()));
@@ -153,19 +177,14 @@ impl Streams {
             output(&action.stderr, &mut reads[1])?
         };
         let streams = (stdin.as_ref().map(AsFd::as_fd), [stdout.as_fd(), stderr.as_fd()]);
-        let is_given = matches!(action.stdin, Stdin::Descriptor(_))
-            || action.stdout.is_some()
-            || (action.stderr.is_some() && !action.merged);
-        let flags = [
-            (action.script().is_some(), RUN_SCRIPT),
-            (sandbox.plan.works_ahead, RUN_AHEAD),
-            (!is_given, RUN_PIPES),
-        ];
-        let flags = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| flag).sum();
         let script = script.as_ref().map(AsFd::as_fd);
-        sandbox.control.start(flags, is_alone, doors, streams, payload, script)?;
+        sandbox.control.start(message, doors, streams, script)?;
+        Ok(Streams::of(feeds, reads, sandbox))
+    }
+
+    fn of(feeds: Vec<Feed>, reads: [Option<OwnedFd>; 2], sandbox: &Sandbox) -> Streams {
         let limit = sandbox.policy.limits.output.0;
-        Ok(Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] })
+        Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] }
     }
 
     /// Moves bytes until the action has ended and all it wrote was read.

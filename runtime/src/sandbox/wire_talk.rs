@@ -2,6 +2,7 @@
 
 use super::Go;
 use crate::Error;
+use crate::linux::front::Heard;
 use crate::linux::sys;
 use crate::linux::wire::*;
 use crate::plan::Step;
@@ -11,18 +12,26 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg,
 };
 use rustix::time::{ClockId, clock_gettime};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest time that process 1 may take to build the walls.
 const SETUP_TIME: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
+/// Process 1 has not waited longer than this to be heard.
+const LONGEST: Duration = Duration::from_mins(10);
+
 /// The library's end of the control socket.
 #[derive(Debug)]
-pub(super) struct Control(OwnedFd);
+pub(super) struct Control {
+    socket: OwnedFd,
+    /// What was heard before this program began.
+    heard: RefCell<Option<Heard>>,
+}
 
 /// What process 1 said when all was built.
 pub(super) struct Ready {
@@ -32,12 +41,20 @@ pub(super) struct Ready {
     pub dirs: Vec<OwnedFd>,
     /// Processor time of its children so far.
     pub cpu: Duration,
+    /// When that was.
+    pub stood: Instant,
 }
 
 impl Ready {
     /// Nothing was said yet.
     pub(super) fn none() -> Ready {
-        Ready { missing: Vec::new(), skipped: 0, dirs: Vec::new(), cpu: Duration::ZERO }
+        Ready {
+            missing: Vec::new(),
+            skipped: 0,
+            dirs: Vec::new(),
+            cpu: Duration::ZERO,
+            stood: Instant::now(),
+        }
     }
 }
 
@@ -53,12 +70,12 @@ pub(super) struct Done {
 }
 
 impl Control {
-    pub(super) fn new(socket: OwnedFd) -> Control {
-        Control(socket)
+    pub(super) fn new(socket: OwnedFd, heard: Option<Heard>) -> Control {
+        Control { socket, heard: RefCell::new(heard) }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
     }
 
     /// Has the plan carried out.
@@ -66,32 +83,21 @@ impl Control {
         self.send(&[MSG_GO, if go.is_awaited { GO_AWAITED } else { 0 }], &[go.steps])
     }
 
-    /// Starts an action: the doors of the cgroups that process 1 has to enter, its standard streams, its payload, and a
-    /// script that is too long for that. Without a stdin that is the null device. `is_alone` when this program has nothing
-    /// else under way.
+    /// Starts an action: its message, and its payload where that has no room in there; the doors of the cgroups that process
+    /// 1 has to enter, its standard streams, and a script that is too long for the payload. Without a stdin that is the null
+    /// device.
     pub(super) fn start(
         &self,
-        flags: u32,
-        is_alone: bool,
+        (message, payload): (&[u8], Option<&[u8]>),
         doors: &[File],
         (stdin, outputs): (Option<BorrowedFd<'_>>, [BorrowedFd<'_>; 2]),
-        payload: &[u8],
         script: Option<BorrowedFd<'_>>,
     ) -> Result<(), Error> {
-        let flags =
-            if stdin.is_none() { flags | RUN_NO_STDIN } else { flags } | (doors.len() as u32) << RUN_DOORS;
+        let payload = payload.map(sys::sealed_file).transpose();
+        let payload = payload.map_err(|e| Error::system("the action's arguments", e))?;
         let streams = doors.iter().map(File::as_fd).chain(stdin).chain(outputs);
-        let time = if is_alone { now() } else { 0 };
-        if RUN_HEAD + payload.len() <= RUN_LEN {
-            let mut bytes = Vec::with_capacity(RUN_HEAD + payload.len());
-            bytes.extend([MSG_RUN, flags | RUN_INLINE, time].iter().flat_map(|w| w.to_ne_bytes()));
-            bytes.extend(payload);
-            let fds: Vec<_> = streams.chain(script).collect();
-            return self.send_bytes(&bytes, &fds);
-        }
-        let payload = sys::sealed_file(payload).map_err(|e| Error::system("the action's arguments", e))?;
-        let fds: Vec<_> = streams.chain([payload.as_fd()]).chain(script).collect();
-        self.send(&[MSG_RUN, flags, time], &fds)
+        let fds: Vec<_> = streams.chain(payload.as_ref().map(AsFd::as_fd)).chain(script).collect();
+        self.send_bytes(message, &fds)
     }
 
     /// Has process 1 forget that it was to end an action, which has ended.
@@ -110,23 +116,17 @@ impl Control {
         if !fds.is_empty() {
             ancillary.push(SendAncillaryMessage::ScmRights(fds));
         }
-        sendmsg(&self.0, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
+        sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)
             .map(drop)
             .map_err(|e| Error::Gone(format!("process 1 does not listen any more ({e})")))
     }
 
     /// Waits until the walls stand.
     pub(super) fn ready(&self, planned: &[Step]) -> Result<Ready, Error> {
-        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-        loop {
-            match poll(&mut fds, Some(&SETUP_TIME)) {
-                Ok(0) => return Err(Error::Gone("set-up took longer than 30 s".into())),
-                Ok(_) => break,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(e) => return Err(Error::system("waiting for set-up", e)),
-            }
-        }
-        let (message, dirs) = self.receive()?;
+        let (message, dirs) = match self.heard.take() {
+            Some(Heard { said, fds }) => (words(&said), fds),
+            None => self.wait_for_walls().and_then(|()| self.receive())?,
+        };
         match message.first() {
             Some(&MSG_READY) => {
                 let indexes = message.get(READY_LEN / 4..).unwrap_or(&[]);
@@ -146,7 +146,7 @@ impl Control {
                     step => Some(step.to_string()),
                 };
                 let missing = steps.into_iter().filter_map(name).collect();
-                Ok(Ready { missing, skipped, dirs, cpu })
+                Ok(Ready { missing, skipped, dirs, cpu, stood: since(message.get(4).copied()) })
             }
             Some(&MSG_FAILED) => {
                 let step = message.get(1).map_or(0, |i| *i as usize);
@@ -171,6 +171,18 @@ impl Control {
         }
     }
 
+    fn wait_for_walls(&self) -> Result<(), Error> {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        loop {
+            match poll(&mut fds, Some(&SETUP_TIME)) {
+                Ok(0) => return Err(Error::Gone("set-up took longer than 30 s".into())),
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(Error::system("waiting for set-up", e)),
+            }
+        }
+    }
+
     /// Receives the end of an action; `None` when process 1 is gone.
     pub(super) fn done(&self) -> Result<Option<Done>, Error> {
         let Ok((words, _)) = self.receive() else { return Ok(None) };
@@ -192,7 +204,7 @@ impl Control {
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let n = loop {
             match recvmsg(
-                &self.0,
+                &self.socket,
                 &mut [IoSliceMut::new(&mut bytes)],
                 &mut ancillary,
                 RecvFlags::CMSG_CLOEXEC,
@@ -211,9 +223,25 @@ impl Control {
         if n == 0 {
             return Err(Error::Gone("process 1 ended".into()));
         }
-        let words =
-            bytes[..n].chunks_exact(4).map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]])).collect();
-        Ok((words, fds))
+        Ok((words(&bytes[..n]), fds))
+    }
+}
+
+fn words(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks_exact(4).map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]])).collect()
+}
+
+/// The message that starts an action, of its flags and the number of doors; and the payload where that has no room in it.
+/// `is_alone` when this program has nothing else under way.
+pub(super) fn message(flags: u32, doors: usize, is_alone: bool, payload: &[u8]) -> (Vec<u8>, Option<&[u8]>) {
+    let is_inline = RUN_HEAD + payload.len() <= RUN_LEN;
+    let flags = flags | if is_inline { RUN_INLINE } else { 0 } | (doors as u32) << RUN_DOORS;
+    let time = if is_alone { now() } else { 0 };
+    let head = [MSG_RUN, flags, time].into_iter().flat_map(u32::to_ne_bytes);
+    if is_inline {
+        (head.chain(payload.iter().copied()).collect(), None)
+    } else {
+        (head.collect(), Some(payload))
     }
 }
 
@@ -222,6 +250,13 @@ fn now() -> u32 {
     let now = clock_gettime(ClockId::Monotonic);
     let micros = now.tv_sec.wrapping_mul(1_000_000).wrapping_add(now.tv_nsec / 1000);
     (micros as u32).max(1)
+}
+
+/// When a clock of the kind of [`now`] showed this.
+fn since(then: Option<u32>) -> Instant {
+    let past = then.map_or(0, |then| now().wrapping_sub(then));
+    let (here, past) = (Instant::now(), Duration::from_micros(past.into()));
+    here.checked_sub(past).filter(|_| past < LONGEST).unwrap_or(here)
 }
 
 /// The u64 at a word of a message; 0 where there is none.

@@ -38,11 +38,7 @@ const BACK_TO_RED_ZONE: [u8; 8] = [0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0];
 /// The processor's model and features: copies made for another one are not used.
 pub(crate) fn processor() -> &'static str {
     static PROCESSOR: OnceLock<String> = OnceLock::new();
-    PROCESSOR.get_or_init(|| {
-        // The second number of leaf 1 says on which processor this runs.
-        let ([model, _, c, d], [_, features @ ..]) = (ask(1, 0), ask(7, 0));
-        [model, c, d].into_iter().chain(features).map(|n| format!("{n:x}.")).collect()
-    })
+    PROCESSOR.get_or_init(|| crate::request::processor(ask).map(|n| format!("{n:x}.")).concat())
 }
 
 /// Question and answer, as the reader looks for them: leaf, part (any where the leaf has no parts), and the four numbers.

@@ -1,8 +1,8 @@
-//! What a file of the host was when it was looked at: a view holds as long as all of its files are what they were.
+//! What a file of the host was when it was looked at: a view holds as long as all of its files are what they were. Whether
+//! they are is looked at by `front/stamps.rs`.
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, open, stat, statat};
 use serde::Serialize;
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -32,18 +32,6 @@ impl Stamp {
         line.push(b' ');
         line.extend(self.path.as_os_str().as_bytes());
         line
-    }
-
-    /// Whether the object of a line is what it was.
-    pub(super) fn still(line: &[u8], eye: &mut Eye) -> bool {
-        let Some(at) = line.iter().position(|b| *b == b' ') else { return false };
-        let now = Stamp::of(Path::new(OsStr::from_bytes(&line[at + 1..])), eye).was;
-        let Ok(was) = std::str::from_utf8(&line[..at]) else { return false };
-        match now {
-            None => was == "-",
-            // Reading seven numbers is a tenth of the work of writing them.
-            Some(now) => was.split(',').map(|n| i64::from_str_radix(n, 16)).eq(now.map(Ok)),
-        }
     }
 
     fn text(was: Option<[i64; 7]>) -> String {
@@ -77,22 +65,23 @@ mod tests {
 
     #[test]
     fn a_line_holds_until_its_file_changes() {
+        use crate::stamps::hold;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("with space");
         let mut eye = Eye::default();
         let absent = Stamp::of(&file, &mut eye).line();
-        assert!(Stamp::still(&absent, &mut eye));
+        assert!(hold(&absent));
         fs::write(&file, "one").unwrap();
-        assert!(!Stamp::still(&absent, &mut eye));
+        assert!(!hold(&absent));
         // From before 1970: a negative number.
         fs::File::open(&file)
             .unwrap()
             .set_modified(std::time::UNIX_EPOCH - std::time::Duration::from_secs(9))
             .unwrap();
         let line = Stamp::of(&file, &mut eye).line();
-        assert!(Stamp::still(&line, &mut eye), "{}", String::from_utf8_lossy(&line));
+        assert!(hold(&line), "{}", String::from_utf8_lossy(&line));
         fs::write(&file, "two").unwrap();
-        assert!(!Stamp::still(&line, &mut eye));
-        assert!(!Stamp::still(b"no line", &mut eye));
+        assert!(!hold(&line));
+        assert!(!hold(b"no line"));
     }
 }

@@ -10,6 +10,7 @@ use crate::Policy;
 use crate::cache::{self, Use};
 use crate::linux::wire::{BASH_FAILS, BASH_ON_TRIAL};
 use crate::plan::{DEV, DEVICE_LINKS, DEVICES, SHM, under};
+use crate::stamps;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -104,6 +105,16 @@ impl RecordId {
         RecordId::read(cache::cache_dir()?.join(VIEWS).join(policy.sha256()))
     }
 
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Its file's inode, and its change time in seconds and nanoseconds.
+    pub(crate) fn numbers(&self) -> [i64; 3] {
+        let [seconds, nanoseconds] = self.changed;
+        [self.inode.cast_signed(), seconds, nanoseconds]
+    }
+
     fn read(file: PathBuf) -> Option<RecordId> {
         let meta = fs::metadata(&file).ok()?;
         Some(RecordId { file, inode: meta.ino(), changed: [meta.ctime(), meta.ctime_nsec()] })
@@ -121,9 +132,7 @@ impl Doubt {
 
     /// Looks at all of them. If one has changed, the record is removed.
     pub(crate) fn is_unfounded(&self) -> bool {
-        let mut eye = Eye::default();
-        let lines = self.stamps.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-        let holds = { lines }.all(|line| Stamp::still(line, &mut eye));
+        let holds = stamps::hold(&self.stamps);
         if !holds {
             let _ = fs::remove_file(&self.record);
         }

@@ -82,6 +82,7 @@ pub fn run_words(words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         let recorded = Recorded::of(&args.policy.policy, &args.workspace);
         return Some(answer(exec(&args, Begin::Again(recorded))));
     }
+    Recorded::none();
     // Its namespaces are made while we read what is asked for.
     let early = Early::start();
     let only = OnlyExec::try_parse_from(words).ok()?;
