@@ -38,6 +38,10 @@ fn main() {
         println!("cargo::warning=front/ did not build; `sbx exec` begins with the C library");
         std::fs::write(out("front"), NOTHING).expect("cargo's own directory can be written");
     }
+    // An assembler's `.incbin` is not seen by the compiler, which would keep what it has assembled before.
+    let bytes = std::fs::read(out("front")).expect("it was just written");
+    let sum = bytes.iter().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()));
+    println!("cargo::rustc-env=SBX_FRONT_SUM={sum:x}");
 }
 
 /// Builds a part; false when that failed.

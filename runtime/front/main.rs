@@ -13,6 +13,7 @@ mod asking;
 mod birth;
 mod finishing;
 mod groups;
+mod guess;
 mod leave;
 mod line;
 #[path = "../init/mem.rs"]

@@ -6,6 +6,7 @@
 use crate::asking::{Asking, Words};
 use crate::finishing::Finishing;
 use crate::groups::{self, Counters};
+use crate::guess::may_change;
 use crate::leave::{MOST_GROUPS, Rest, STACK, start};
 use crate::line::Line;
 use crate::message::word;
@@ -19,10 +20,13 @@ use crate::wire::*;
 /// Milliseconds that the walls may take, and an action: with a longer one the time of the program's beginning is not seen.
 const WALLS: i32 = 100;
 const LONG: i32 = 100;
-/// Milliseconds in which only the end of an action is waited for: its output stays in the pipes.
+/// Milliseconds in which only the end of an action is waited for: its output stays in the pipes. After more its stderr is
+/// left to the program.
 const SHORT: i32 = 1;
+const NOT_SHORT: i32 = 5;
 const AT_FDCWD: i32 = -100;
 const STDOUT: i32 = 1;
+const STDERR: i32 = 2;
 
 /// An action that may be asked for.
 pub struct Once<'a> {
@@ -32,6 +36,7 @@ pub struct Once<'a> {
     /// It is dropped, and nobody knows, where something has changed: it reads nothing that its caller has only once, and
     /// reaches nothing outside.
     leaves_no_trace: bool,
+    /// Nothing is expected of it but output.
     is_plain: bool,
 }
 
@@ -45,7 +50,8 @@ impl<'a> Once<'a> {
         let stdin = file_kind(0).ok().filter(|(mode, _)| !may_be_refused && may_be_read(*mode))?;
         let leaves_no_trace = is_null(stdin) && !finishing.reaches_out;
         let message = message(&asking, &line.words)?;
-        Some(Once { asking, finishing, message, leaves_no_trace, is_plain: line.is_plain })
+        let is_plain = line.is_plain && !may_change(&line.words);
+        Some(Once { asking, finishing, message, leaves_no_trace, is_plain })
     }
 
     /// What process 1 is told with its plan. Where the action is asked for at once, a processor waits.
@@ -94,10 +100,12 @@ impl<'a> Once<'a> {
         leave(&self.asking, begun.pidfd - 1, false)?;
         hear(begun)?;
         let code = wait(begun.control - 1, outputs)?;
-        if !(is_simple(&self.finishing, begun, outputs) && counters.are_quiet()) {
+        let [out, err] = outputs;
+        if !(is_simple(&self.finishing, begun) && counters.are_quiet() && is_told(err)?) {
             return None;
         }
-        forward(outputs[0]);
+        forward(out, STDOUT);
+        forward(err, STDERR);
         exit(code)
     }
 }
@@ -206,12 +214,14 @@ fn wait(control: i32, [out, err]: [i32; 2]) -> Option<i32> {
     const NOT_FOUND: u32 = 127;
     let began = micros();
     if !readable(control, SHORT) {
-        let mut fds = [control, out, err];
+        let mut fds = [control, out, -1];
         loop {
-            let time = LONG - (micros().wrapping_sub(began) / 1000) as i32;
-            match news(&mut fds, time)? {
-                0 => break,
-                1 => forward(out),
+            let passed = (micros().wrapping_sub(began) / 1000) as i32;
+            let end = if passed < NOT_SHORT { NOT_SHORT } else { LONG };
+            match news(&mut fds, end - passed) {
+                Some(0) => break,
+                Some(1) => forward(out, STDOUT),
+                None if end == NOT_SHORT => fds[2] = err,
                 _ => return None,
             }
         }
@@ -247,19 +257,16 @@ fn news(fds: &mut [i32; 3], milliseconds: i32) -> Option<usize> {
     }
 }
 
-/// Whether there is nothing to say of the action but its stdout: it has changed nothing, and there was room to do so.
-fn is_simple(finishing: &Finishing<'_>, begun: &Begun, [_, err]: [i32; 2]) -> bool {
-    const FIONREAD: u32 = 0x541b;
+/// Whether there is nothing to say of the action but its output: it has changed nothing, and there was room to do so.
+fn is_simple(finishing: &Finishing<'_>, begun: &Begun) -> bool {
     const FSTATFS: usize = 138;
-    let mut unread = 0i32;
-    let is_silent = check(syscall!(IOCTL, err, FIONREAD, &raw mut unread)).is_ok() && unread == 0;
     let has_room = |dir: i32| {
         let mut area = [0u64; 15];
         check(syscall!(FSTATFS, dir, area.as_mut_ptr())).is_ok() && area[4] != 0 && area[6] != 0
     };
     let mut areas = begun.dirs.iter().filter(|dir| **dir > 0).map(|dir| *dir - 1);
     let is_unchanged = || !finishing.can_change || areas.clone().next().is_some_and(is_empty);
-    is_silent && is_unchanged() && areas.all(has_room)
+    is_unchanged() && areas.all(has_room)
 }
 
 fn is_empty(dir: i32) -> bool {
@@ -273,8 +280,28 @@ fn is_empty(dir: i32) -> bool {
     is_there && count == 0
 }
 
+/// Whether its stderr says all: of a program that was not found more is to be said. It stays in its pipe.
+fn is_told(err: i32) -> Option<bool> {
+    const FIONREAD: u32 = 0x541b;
+    const TEE: usize = 276;
+    const ROOM: usize = 64 << 10;
+    let mut unread = 0i32;
+    check(syscall!(IOCTL, err, FIONREAD, &raw mut unread)).ok()?;
+    if unread == 0 {
+        return Some(true);
+    }
+    let ([from, to], text) = (pipe().ok()?, map(-1, ROOM).ok()?);
+    let len = check(syscall!(TEE, err, to, ROOM, 0)).ok()?;
+    // SAFETY: a fresh mapping of this length, which stays.
+    let text = unsafe { core::slice::from_raw_parts_mut(text, len.min(ROOM)) };
+    let is_all = len as i32 == unread && read(from, text) == len as isize;
+    [from, to].into_iter().for_each(close);
+    let says = |words: &[u8]| text.windows(words.len()).any(|part| part == words);
+    Some(is_all && !says(b"not found") && !says(b"No such file"))
+}
+
 /// Hands on what can be read now. A reader that went away is not our end.
-fn forward(out: i32) {
+fn forward(out: i32, stream: i32) {
     const RT_SIGACTION: usize = 13;
     const SIGPIPE: i32 = 13;
     // handler, flags, restorer, mask
@@ -286,7 +313,7 @@ fn forward(out: i32) {
         if len <= 0 {
             return;
         }
-        let _ = write_all(STDOUT, room.get(..len as usize).unwrap_or(&[]));
+        let _ = write_all(stream, room.get(..len as usize).unwrap_or(&[]));
     }
 }
 

@@ -32,7 +32,7 @@ global_asm!(
     "xor ebp, ebp",
     "jmp _start",
     ".balign 64",
-    concat!("2: .incbin \"", env!("OUT_DIR"), "/front\""),
+    concat!("2: .incbin \"", env!("OUT_DIR"), "/front\" # ", env!("SBX_FRONT_SUM")),
     ".popsection",
     size = const size_of::<Begun>(),
 );
