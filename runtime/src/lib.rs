@@ -24,6 +24,10 @@ pub mod cache;
 pub mod changes;
 mod command;
 mod error;
+#[cfg(test)]
+#[path = "../front/finishing.rs"]
+#[allow(dead_code, reason = "what runs before the program uses the rest")]
+mod finishing;
 mod host;
 #[path = "../front/leave.rs"]
 #[expect(unsafe_code, reason = "compiled into the library and into programs without one")]

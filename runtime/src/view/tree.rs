@@ -115,7 +115,7 @@ impl RecordId {
         [self.inode.cast_signed(), seconds, nanoseconds]
     }
 
-    fn read(file: PathBuf) -> Option<RecordId> {
+    pub(crate) fn read(file: PathBuf) -> Option<RecordId> {
         let meta = fs::metadata(&file).ok()?;
         Some(RecordId { file, inode: meta.ino(), changed: [meta.ctime(), meta.ctime_nsec()] })
     }

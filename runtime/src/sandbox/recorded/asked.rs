@@ -65,3 +65,40 @@ fn longest_word(rule: &str) -> Option<&str> {
     let parts = rule.split(|c: char| c == '*' || c.is_whitespace());
     parts.filter(|part| !part.is_empty()).max_by_key(|part| part.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finishing::Finishing;
+    use crate::{Refuse, View, Workspace};
+
+    #[test]
+    fn what_a_rule_may_refuse_is_not_finished_whatever_quotes_are_in_it() {
+        let mut policy = Policy::preset("whitelist").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (view, workspace) = (View::resolve(&policy), Workspace::new(dir.path()));
+        let plan = Plan::compile(&policy, &Host::probe(), &view, &workspace).unwrap();
+        let (record, tree) = (dir.path().join("record"), dir.path().join("tree"));
+        std::fs::write(&record, "x").unwrap();
+        let view = RecordId::read(record.clone()).unwrap();
+        let bytes = finishing(&policy, &plan, &view, &tree);
+        let read = Finishing::read(&bytes).unwrap();
+        let lock = format!("{}.lock\0", tree.display());
+        assert_eq!(read.lock, lock.as_bytes());
+        assert_eq!((read.record_is, read.can_change, read.reaches_out), (view.numbers(), true, false));
+        let refused =
+            ["git push", "g'it' pu\"s\"h", "git pu\\\nsh", "git $'push'", "echo pushed", "git fetch"];
+        assert!(refused.iter().all(|script| read.may_refuse(script.as_bytes())));
+        assert!(
+            ["", "git log", "pus h", "p-u-s-h", "pul"]
+                .iter()
+                .all(|script| !read.may_refuse(script.as_bytes()))
+        );
+        // Of a rule that no word stands for, nothing is known before.
+        policy.refuse.push(Refuse { when: "*".into(), because: "no".into() });
+        assert!(finishing(&policy, &plan, &view, &tree).is_empty());
+        for len in 0..bytes.len() {
+            Finishing::read(&bytes[..len]);
+        }
+    }
+}
