@@ -52,7 +52,8 @@ fn a_simple_action_ends_before_the_program_begins() {
     let policy = world.dir.path().join("own.toml");
     std::fs::write(&policy, "extends = \"whitelist\"\n").unwrap();
     let policy = policy.to_str().unwrap();
-    let simple: [&[&str]; 9] = [
+    let simple: [&[&str]; 10] = [
+        &["--changes=discard", "-c", "echo a >b; git init -q c"],
         &["-c", "echo a >&2; ls nosuch 2>/dev/null || true"],
         &["--", "true"],
         &["--", "bash", "-c", "echo a"],

@@ -35,8 +35,10 @@ pub struct Line {
     pub policy: Option<&'static [u8]>,
     pub workspace: Option<&'static [u8]>,
     pub words: Words<Strings>,
-    /// Nothing is asked for but the output, and the changes in their place.
+    /// Nothing is asked for but the output, and perhaps the changes in their place.
     pub is_plain: bool,
+    /// Whether the changes are asked for.
+    pub keeps_changes: bool,
 }
 
 const POLICY: &[u8] = b"--policy";
@@ -80,7 +82,7 @@ impl Line {
             return None;
         }
         is_plain &= matches!(changes, None | Some(b"commit" | b"discard"));
-        Some(Line { policy, workspace, words, is_plain })
+        Some(Line { policy, workspace, words, is_plain, keeps_changes: changes != Some(b"discard") })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs the action of a usual command line, and ends: the C library and the program itself take longer to begin than a
 //! sandbox and its action together. Nothing is handed on that the library would not: the request is the record's, to the
-//! byte, and the view's files are what they were. What turns out not to be simple (it changes files, writes to stderr, is
-//! killed, takes its time) is left to the program, at whatever point: it goes on from there.
+//! byte, and the view's files are what they were. What turns out not to be simple (it changes files, is killed, does not
+//! find a program, takes its time) is left to the program, at whatever point: it goes on from there.
 
 use crate::asking::{Asking, Words};
 use crate::finishing::Finishing;
@@ -38,6 +38,8 @@ pub struct Once<'a> {
     leaves_no_trace: bool,
     /// Nothing is expected of it but output.
     is_plain: bool,
+    /// What it changes is asked for.
+    can_change: bool,
 }
 
 impl<'a> Once<'a> {
@@ -50,8 +52,9 @@ impl<'a> Once<'a> {
         let stdin = file_kind(0).ok().filter(|(mode, _)| !may_be_refused && may_be_read(*mode))?;
         let leaves_no_trace = is_null(stdin) && !finishing.reaches_out;
         let message = message(&asking, &line.words)?;
-        let is_plain = line.is_plain && !may_change(&line.words);
-        Some(Once { asking, finishing, message, leaves_no_trace, is_plain })
+        let can_change = line.keeps_changes && finishing.can_change;
+        let is_plain = line.is_plain && !(can_change && may_change(&line.words));
+        Some(Once { asking, finishing, message, leaves_no_trace, is_plain, can_change })
     }
 
     /// What process 1 is told with its plan. Where the action is asked for at once, a processor waits.
@@ -101,7 +104,7 @@ impl<'a> Once<'a> {
         hear(begun)?;
         let code = wait(begun.control - 1, outputs)?;
         let [out, err] = outputs;
-        if !(is_simple(&self.finishing, begun) && counters.are_quiet() && is_told(err)?) {
+        if !(is_simple(self.can_change, begun) && counters.are_quiet() && is_told(err)?) {
             return None;
         }
         forward(out, STDOUT);
@@ -257,15 +260,15 @@ fn news(fds: &mut [i32; 3], milliseconds: i32) -> Option<usize> {
     }
 }
 
-/// Whether there is nothing to say of the action but its output: it has changed nothing, and there was room to do so.
-fn is_simple(finishing: &Finishing<'_>, begun: &Begun) -> bool {
+/// Whether there is nothing to say of the action but its output: it has changed nothing that is asked for, and had room.
+fn is_simple(can_change: bool, begun: &Begun) -> bool {
     const FSTATFS: usize = 138;
     let has_room = |dir: i32| {
         let mut area = [0u64; 15];
         check(syscall!(FSTATFS, dir, area.as_mut_ptr())).is_ok() && area[4] != 0 && area[6] != 0
     };
     let mut areas = begun.dirs.iter().filter(|dir| **dir > 0).map(|dir| *dir - 1);
-    let is_unchanged = || !finishing.can_change || areas.clone().next().is_some_and(is_empty);
+    let is_unchanged = || !can_change || areas.clone().next().is_some_and(is_empty);
     is_unchanged() && areas.all(has_room)
 }
 
