@@ -47,11 +47,13 @@ extern "C" fn run(rest: *mut u8) -> ! {
     let fd = rest.process1;
     setsid();
     syscall!(CHDIR, c"/".as_ptr());
-    // A reader of the program's output waits for the end of all who hold it.
-    if fd > 0 {
-        syscall!(CLOSE_RANGE, 0, fd - 1, 0);
+    // A reader of the program's output waits for the end of all who hold it; and process 1, unless it is killed, for the end of
+    // all who hold its socket.
+    let close = |first: i32, last: u32| check(syscall!(CLOSE_RANGE, first, last, 0)).is_ok();
+    let is_alone = (fd == 0 || close(0, fd as u32 - 1)) && close(fd + 1, u32::MAX);
+    if !is_alone && !rest.kills {
+        exit(0)
     }
-    syscall!(CLOSE_RANGE, fd + 1, u32::MAX, 0);
     if rest.kills {
         // Not by the program itself: process 1 would run in its place.
         syscall!(PIDFD_SEND_SIGNAL, fd, SIGKILL, 0, 0);
