@@ -9,7 +9,7 @@ use paired::{Peer, argument, compare};
 use sbx::{Action, Policy, Sandbox, Workspace};
 use sbx_agent::Checkouts;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// What agents usually do.
 const ACTIONS: [&str; 26] = [
@@ -110,14 +110,14 @@ fn act_all(sandbox: &mut Sandbox) {
 }
 
 fn bare(dir: &Path, script: &str) {
-    let mut bash = Command::new("bash");
+    let mut bash = paired::program("bash");
     bash.args(["-c", script]).current_dir(dir).stdin(Stdio::null());
     let output = bash.output().expect("bash");
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn git(dir: &Path, args: &[&str]) -> String {
-    let mut git = Command::new("git");
+    let mut git = paired::program("git");
     git.args(["-c", "safe.directory=*", "-c", "user.name=a", "-c", "user.email=a@b", "-C"])
         .arg(dir)
         .args(args);

@@ -9,7 +9,7 @@ use paired::{Peer, argument, compare};
 use sbx::{Action, Policy, Sandbox};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ fn throughput(dir: &Path) {
         for _ in 0..3 {
             let mut bare: Vec<()> = vec![(); workers];
             rates[0].push(rate(&mut bare, |()| {
-                let status = Command::new("bash").args(["-c", "true"]).stdin(Stdio::null()).status();
+                let status = paired::program("bash").args(["-c", "true"]).stdin(Stdio::null()).status();
                 assert!(status.is_ok_and(|s| s.success()));
             }));
             rates[1].push(rate(&mut sandboxes, |sandbox| {

@@ -64,9 +64,16 @@ pub fn argument(n: usize) -> Option<String> {
     std::env::args().skip(1).filter(|a| !a.starts_with("--")).nth(n)
 }
 
+/// A program as a shell would start it: cargo tells the loader of each to look into four more directories for libraries.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.env_remove("LD_LIBRARY_PATH");
+    command
+}
+
 /// Bubblewrap as agents' frameworks call it: every namespace, the host read-only, a writable workspace.
 pub fn bubblewrap(workspace: &Path) -> Command {
-    let mut command = Command::new("bwrap");
+    let mut command = program("bwrap");
     command.args(["--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/"]);
     command.args(["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind"]);
     command.args([workspace, workspace, Path::new("--chdir"), workspace]).stdin(Stdio::null());
