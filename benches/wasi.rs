@@ -9,7 +9,7 @@ use paired::{Peer, argument, compare};
 use sbx::{Action, Policy, Shell};
 use std::fmt::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -79,7 +79,7 @@ fn shell(dir: &Path) -> Shell {
 fn beside_bash(dir: &Path, script: &'static str, output: fn() -> Stdio) -> Vec<Peer> {
     let (place, mut live) = (dir.to_path_buf(), shell(dir));
     let bare = move || {
-        let mut bash = Command::new("bash");
+        let mut bash = paired::program("bash");
         let done =
             bash.args(["-c", script]).current_dir(&place).stdin(Stdio::null()).stdout(output()).status();
         assert!(done.is_ok_and(|s| s.success()));
