@@ -107,6 +107,29 @@ fn the_time_of_an_action_is_its_own() {
         let (code, stdout, stderr) = seen(&sbx(&world, &words).output().unwrap());
         assert_eq!((code, stdout.as_str()), (Some(124), "begun\n"), "{stderr}");
     }
+    // A flood does not keep the clock from being looked at: it ends by its time, or by its bytes.
+    let words = ["--policy", policy.to_str().unwrap(), "-c", "yes"];
+    for _ in 0..2 {
+        let mut child = sbx(&world, &words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        // Who reads more slowly than it writes leaves something to be read at any time.
+        let mut stdout = child.stdout.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut room = vec![0; 64 << 10];
+            while stdout.read(&mut room).is_ok_and(|len| len > 0) {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        });
+        let mut status = None;
+        let has_ended = in_time(|| {
+            status = child.try_wait().unwrap();
+            status.is_some()
+        });
+        if !has_ended {
+            child.kill().unwrap();
+        }
+        reader.join().unwrap();
+        assert!(matches!(status.and_then(|s| s.code()), Some(124 | 137)), "{status:?}");
+    }
 }
 
 /// What a caller can see.
@@ -312,7 +335,7 @@ fn no_group_and_no_process_stays() {
 
 /// Whether something comes true within seconds.
 fn in_time(mut is_so: impl FnMut() -> bool) -> bool {
-    (0..500).any(|_| {
+    (0..1500).any(|_| {
         let so = is_so();
         if !so {
             std::thread::sleep(std::time::Duration::from_millis(10));

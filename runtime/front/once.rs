@@ -24,6 +24,8 @@ const LONG: i32 = 100;
 /// left to the program.
 const SHORT: i32 = 1;
 const NOT_SHORT: i32 = 5;
+/// Bytes that a pipe holds.
+const PIPE: usize = 64 << 10;
 const AT_FDCWD: i32 = -100;
 const STDOUT: i32 = 1;
 const STDERR: i32 = 2;
@@ -220,6 +222,10 @@ fn wait(control: i32, [out, err]: [i32; 2]) -> Option<i32> {
         let mut fds = [control, out, -1];
         loop {
             let passed = (micros().wrapping_sub(began) / 1000) as i32;
+            // Whatever else there is to do.
+            if passed >= LONG {
+                return None;
+            }
             let end = if passed < NOT_SHORT { NOT_SHORT } else { LONG };
             match news(&mut fds, end - passed) {
                 Some(0) => break,
@@ -287,23 +293,23 @@ fn is_empty(dir: i32) -> bool {
 fn is_told(err: i32) -> Option<bool> {
     const FIONREAD: u32 = 0x541b;
     const TEE: usize = 276;
-    const ROOM: usize = 64 << 10;
     let mut unread = 0i32;
     check(syscall!(IOCTL, err, FIONREAD, &raw mut unread)).ok()?;
     if unread == 0 {
         return Some(true);
     }
-    let ([from, to], text) = (pipe().ok()?, map(-1, ROOM).ok()?);
-    let len = check(syscall!(TEE, err, to, ROOM, 0)).ok()?;
+    let ([from, to], text) = (pipe().ok()?, map(-1, PIPE).ok()?);
+    let len = check(syscall!(TEE, err, to, PIPE, 0)).ok()?;
     // SAFETY: a fresh mapping of this length, which stays.
-    let text = unsafe { core::slice::from_raw_parts_mut(text, len.min(ROOM)) };
+    let text = unsafe { core::slice::from_raw_parts_mut(text, len.min(PIPE)) };
     let is_all = len as i32 == unread && read(from, text) == len as isize;
     [from, to].into_iter().for_each(close);
     let says = |words: &[u8]| text.windows(words.len()).any(|part| part == words);
     Some(is_all && !says(b"not found") && !says(b"No such file"))
 }
 
-/// Hands on what can be read now. A reader that went away is not our end.
+/// Hands on what can be read now, but no more than a pipe holds: a flood must not keep the clock from being looked at. A
+/// reader that went away is not our end.
 fn forward(out: i32, stream: i32) {
     const RT_SIGACTION: usize = 13;
     const SIGPIPE: i32 = 13;
@@ -311,11 +317,13 @@ fn forward(out: i32, stream: i32) {
     let ignore = [1u64, 0, 0, 0];
     syscall!(RT_SIGACTION, SIGPIPE, ignore.as_ptr(), 0, 8);
     let mut room = [0u8; 16 << 10];
-    loop {
+    let mut left = PIPE;
+    while left > 0 {
         let len = read(out, &mut room);
         if len <= 0 {
             return;
         }
+        left = left.saturating_sub(len as usize);
         let _ = write_all(stream, room.get(..len as usize).unwrap_or(&[]));
     }
 }
