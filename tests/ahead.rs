@@ -241,6 +241,71 @@ fn memory_that_runs_out_takes_the_script_and_not_process_1() {
 }
 
 #[test]
+fn nothing_of_a_script_is_there_when_its_end_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let policy = Policy::preset("python").expect("a preset");
+    let mut shell = Sandbox::open(&policy, dir.path()).expect("a sandbox");
+    let cases = [
+        // What it has left running is killed before: a child, one that left its session, a grandchild, a thread.
+        ("sleep 60 & exit 3", 3, "", 1),
+        ("setsid bash -c 'sleep 0.05; echo late > late' > /dev/null 2>&1 & exit 4", 4, "", 1),
+        ("(trap '' TERM HUP; (sleep 0.05; echo late > late) &)", 0, "", 1),
+        ("exec 9> lock; flock 9; echo locked", 0, "locked\n", 0),
+        ("flock -n lock echo free", 0, "free\n", 0),
+        ("printf 'no line'; trap 'printf end' EXIT; exit 300", 44, "no lineend", 0),
+        ("for i in {1..20000}; do echo $i; done | tail -n 1; (exit 9); exit", 9, "20000\n", 0),
+        ("for i in {1..9000}; do echo -n 1234567; done | wc -c; (exit 2)", 2, "63000\n", 0),
+        ("exec python3 -c 'raise SystemExit(5)'", 5, "", 0),
+        ("kill -9 $$", 137, "", 0),
+    ];
+    for (script, status, out, killed) in cases {
+        for _ in 0..3 {
+            shell.run(&Action::bash("true")).expect("runs");
+            std::thread::sleep(PAUSE);
+            let seen = shell.run(&Action::bash(script)).expect("runs");
+            let (text, errors) = (seen.stdout.text(), seen.stderr.text());
+            assert_eq!((seen.exit_code, text.as_str(), errors.as_str()), (status, out, ""), "{script}");
+            assert_eq!(seen.killed.min(1), killed, "{script}: {seen:?}");
+        }
+    }
+    std::thread::sleep(2 * PAUSE);
+    assert!(
+        !dir.path().join("late").exists()
+            && shell.changes().expect("changes").diff_text().find("late").is_none()
+    );
+}
+
+#[test]
+fn who_says_that_he_ends_is_believed_of_himself_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let policy = Policy::preset("python").expect("a preset");
+    let mut shell = Sandbox::open(&policy, dir.path()).expect("a sandbox");
+    // exit_group(2) with the mark of an ending, by another process, a thread, and the script's own with children.
+    let marked = "import ctypes; ctypes.CDLL(None).syscall(231, ctypes.c_ulong((0x73627800 << 32) | 6), ctypes.c_ulong(2**64 - 1), ctypes.c_ulong(2**64 - 1))";
+    let script = format!("python3 -c '{marked}'; echo $?; sleep 0.01; echo here");
+    let exec = format!("exec python3 -c '{marked}'");
+    let forked = format!("exec python3 -c 'import os, time\nif os.fork() == 0: time.sleep(60)\n{marked}'");
+    for _ in 0..4 {
+        shell.run(&Action::bash("true")).expect("runs");
+        std::thread::sleep(PAUSE);
+        let seen = shell.run(&Action::bash(&script)).expect("runs");
+        assert_eq!((seen.exit_code, seen.stdout.text().as_str()), (0, "6\nhere\n"), "{seen:?}");
+        std::thread::sleep(PAUSE);
+        let seen = shell.run(&Action::bash(&exec)).expect("runs");
+        assert_eq!((seen.exit_code, seen.killed), (6, 0), "{seen:?}");
+        // It said that it had used all the time there will ever be.
+        assert!(seen.cpu < Duration::from_mins(10), "{seen:?}");
+        let busy = "for ((i = 0; i < 300000; i++)); do :; done";
+        assert!(shell.run(&Action::bash(busy)).expect("runs").cpu > Duration::from_millis(1), "{busy}");
+        std::thread::sleep(PAUSE);
+        let seen = shell.run(&Action::bash(&forked)).expect("runs");
+        assert_eq!((seen.exit_code, seen.killed), (6, 1), "{seen:?}");
+        let seen = shell.run(&Action::bash("echo on")).expect("runs");
+        assert_eq!(seen.stdout.text(), "on\n");
+    }
+}
+
+#[test]
 fn an_action_that_is_no_script_does_not_meet_the_held_bash() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut shell = open(dir.path());

@@ -7,6 +7,7 @@
 //! which anything of that is not found is never begun; one in which it does not work fails its trial.
 
 use crate::layout::Layout;
+use crate::leaving;
 use crate::message::word;
 use crate::start::{self, Mapped, Start};
 use crate::sys::{self, *};
@@ -36,12 +37,13 @@ static EXPECTED: AtomicBool = AtomicBool::new(false);
 /// What waits there. Written before `EXPECTED` is set.
 static mut BEGUN: Option<Begun> = None;
 
-/// Finds the function that this library stands in for; whoever has loaded this needs it.
+/// Finds the functions that this library stands in for; whoever has loaded this needs them.
 pub fn find_real() {
     const NEXT: *mut c_void = -1isize as *mut c_void;
     // SAFETY: dlsym with a handle that it documents, and a name.
-    let real = unsafe { dlsym(NEXT, c"__sigsetjmp".as_ptr()) };
-    REAL.store(real as usize, Ordering::Relaxed);
+    let real = |name: &CStr| unsafe { dlsym(NEXT, name.as_ptr()) };
+    REAL.store(real(c"__sigsetjmp") as usize, Ordering::Relaxed);
+    leaving::found(real(c"exit"));
 }
 
 /// sigsetjmp(3) as glibc calls it. The C library's own returns to the caller, because the stack is as it was.
@@ -76,7 +78,7 @@ extern "C" fn come() {
     EXPECTED.store(false, Ordering::Relaxed);
     match begun.then {
         Then::Try => begun.put(ON_TRIAL),
-        Then::Wait { pipe } => begun.wait(pipe),
+        Then::Wait { pipe, tells } => begun.wait(pipe, tells),
     }
 }
 
@@ -150,7 +152,11 @@ enum Then {
     /// Put the trial's in place.
     Try,
     /// Wait for the next script.
-    Wait { pipe: i32 },
+    Wait {
+        pipe: i32,
+        /// Its end is told.
+        tells: bool,
+    },
 }
 
 /// Has bash go on to its script, which is replaced there: a trial. What has to be its string is returned.
@@ -160,12 +166,17 @@ pub fn on_trial(bash: Inner) -> Option<*const u8> {
 
 /// Has bash go on and wait where it would run its script. What it has to be started with is returned; where this cannot
 /// be, no more than the directory and stdin are others, which every script is given its own.
-pub fn begin(bash: Inner, usual: &Usual, layout: Option<&Layout>, pipe: i32) -> Option<Start> {
+pub fn begin(
+    bash: Inner,
+    usual: &Usual,
+    layout: Option<&Layout>,
+    (pipe, tells): (i32, bool),
+) -> Option<Start> {
     let (directory, environment) = usual.table()?;
     check(syscall!(CHDIR, directory.as_ptr())).ok()?;
     start::take_null().ok()?;
     let strings = map(-1, 4 * size_of::<*const u8>()).ok()?.cast::<*const u8>();
-    let script = expect(bash, Then::Wait { pipe }, usual, layout)?;
+    let script = expect(bash, Then::Wait { pipe, tells }, usual, layout)?;
     for (i, string) in [c"bash".as_ptr().cast(), c"-c".as_ptr().cast(), script].into_iter().enumerate() {
         // SAFETY: there is room for three strings and NULL.
         unsafe { strings.add(i).write(string) };
@@ -192,7 +203,7 @@ impl Begun {
     }
 
     /// Becomes the next script, if that suits. Otherwise this process ends, and process 1 goes on without it.
-    fn wait(&mut self, pipe: i32) {
+    fn wait(&mut self, pipe: i32, tells: bool) {
         // What ends the script while it is taken ends it when it has begun.
         let signals = mask_signals(!0);
         let (mut buffer, mut fds) = ([0u8; RUN_LEN], Cmsg::new());
@@ -213,6 +224,9 @@ impl Begun {
         take(&start, &mut self.usual, self.layout.as_ref(), pipe, Start::place_descriptors);
         self.put(script);
         self.bash.note(script);
+        if tells {
+            leaving::will_tell();
+        }
         mask_signals(signals);
     }
 }

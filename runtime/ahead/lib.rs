@@ -11,11 +11,14 @@
 mod action;
 mod begun;
 mod layout;
+mod leaving;
 mod usual;
 #[path = "../src/linux/wire.rs"]
 #[allow(dead_code, reason = "each side of the wire uses its part")]
 mod wire;
 
+#[path = "../init/ending.rs"]
+mod ending;
 #[path = "../init/message.rs"]
 mod message;
 #[path = "../init/place.rs"]
@@ -27,15 +30,18 @@ mod start;
 #[path = "../init/sys.rs"]
 #[allow(dead_code, unused_macros, reason = "process 1 uses the rest")]
 mod sys;
+#[path = "../init/used.rs"]
+mod used;
 #[path = "../init/victim.rs"]
 mod victim;
 
 use action::{Between, Heard};
 use begun::{Inner, is_script};
 use core::ffi::CStr;
+use ending::{Ending, Endings};
 use layout::Layout;
 use message::word;
-use signals::Signals;
+use signals::{Ended, Signals};
 use start::Start;
 use sys::*;
 use usual::Usual;
@@ -115,6 +121,9 @@ struct Bash {
     layout: Option<Layout>,
     inner: Option<Inner>,
     usual: Usual,
+    endings: Option<Endings>,
+    /// A script whose end was told, and that was not let go yet.
+    ending: Option<Ending>,
 }
 
 impl Between for Bash {
@@ -125,6 +134,7 @@ impl Between for Bash {
         self.usual.go();
         // The library, which was woken where this process runs, goes first. It is expected to be slow if it was before.
         let is_idle = self.usual.is_slow && !readable(FD_CONTROL, PAUSE);
+        self.let_go();
         if !is_idle {
             syscall!(SCHED_YIELD);
         }
@@ -141,13 +151,21 @@ impl Between for Bash {
 
     /// The next script's process listens itself: between the library and it nobody has to wake up.
     fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
+        self.let_go();
         if let Some((pid, pipe)) = self.next.take() {
-            let status = signals.wait(pid, (!self.usual.is_slow).then_some(pipe));
+            let ended = signals.wait(pid, (!self.usual.is_slow).then_some(pipe), self.endings);
             // No other script is asked for before this one has ended: if one is, this is it, and was not taken.
             let was_left = readable(FD_CONTROL, 0) && script_waits(buffer);
             if self.usual.hear(pipe) && !was_left {
                 self.is_unsuited = false;
-                return Heard::Script { status, pipe };
+                return match ended {
+                    Ended::Reaped(status) => Heard::Script { status, pipe },
+                    Ended::Told(ending) => {
+                        close(pipe);
+                        self.ending = Some(ending);
+                        Heard::Ending(ending)
+                    }
+                };
             }
             // What came is no script, or none that suits a bash which has begun; or the process was killed.
             close(pipe);
@@ -164,8 +182,23 @@ impl Between for Bash {
 
 impl Bash {
     fn of_self() -> Bash {
-        let (layout, inner) = (Layout::of_self(), Inner::find());
-        Bash { next: None, is_unsuited: false, layout, inner, usual: Usual::new() }
+        Bash {
+            next: None,
+            is_unsuited: false,
+            layout: Layout::of_self(),
+            inner: Inner::find(),
+            usual: Usual::new(),
+            endings: Endings::of_self(),
+            ending: None,
+        }
+    }
+
+    /// Has a script end that has said so, and waits for that: nobody else is there.
+    fn let_go(&mut self) {
+        if let (Some(endings), Some(ending)) = (self.endings, self.ending.take()) {
+            endings.let_go(&ending);
+            reap(ending.pid);
+        }
     }
 
     /// Waits for the next script, as a session of its own, and becomes it; or a bash that begins now and waits in its midst.
@@ -177,7 +210,8 @@ impl Bash {
         if is_idle && let Some(inner) = self.inner {
             // Bash looks at what is blocked when it begins.
             unblock_signals();
-            if let Some(start) = begun::begin(inner, &self.usual, self.layout.as_ref(), pipe) {
+            let tells = self.endings.is_some();
+            if let Some(start) = begun::begin(inner, &self.usual, self.layout.as_ref(), (pipe, tells)) {
                 return start;
             }
             mask_signals(!0);

@@ -1,10 +1,12 @@
 //! Starts actions and waits for them. One at a time; nothing that an action started outlives it. Compiled into process 1,
 //! and into the library by which process 1 becomes a bash (`ahead/`).
 
+use crate::ending::Ending;
 use crate::message::{put, put_long, word};
 use crate::signals::Signals;
 use crate::start::Start;
 use crate::sys::*;
+use crate::used::Used;
 use crate::victim::before_this;
 use crate::wire::*;
 
@@ -26,6 +28,10 @@ pub trait Between {
     fn rest(&mut self) -> Option<Start>;
     /// The process of an action has begun.
     fn begun(&mut self) {}
+    /// Is given the file of RUN_COUNT.
+    fn keep(&mut self, count: i32) {
+        close(count);
+    }
     /// Waits for the library's next message, or until a process that it was for has ended.
     fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard;
 }
@@ -36,6 +42,8 @@ pub enum Heard {
     Message(isize),
     /// A script, and it has ended with this status. If it could not begin, the pipe says why.
     Script { status: u32, pipe: i32 },
+    /// A script that says its end.
+    Ending(Ending),
     /// Nothing yet: what came waits for a process that suits it.
     Nothing,
 }
@@ -63,7 +71,7 @@ pub fn serve(between: &mut impl Between, stack: *mut u8) -> Start {
             Heard::Message(..4) => exit(0),
             Heard::Message(len) if word(buffer, 0) == MSG_RUN => {
                 let flags = word(buffer, 4);
-                server.run(buffer.get(..len as usize).unwrap_or(&[]), fds.fds(), || between.begun());
+                server.run(buffer.get(..len as usize).unwrap_or(&[]), fds.fds(), between);
                 may_work_ahead = flags & RUN_AHEAD != 0;
             }
             Heard::Message(_) => {
@@ -73,6 +81,9 @@ pub fn serve(between: &mut impl Between, stack: *mut u8) -> Start {
                 }
             }
             Heard::Script { status, pipe } => end(status, pipe),
+            Heard::Ending(Ending { status, used, .. }) => {
+                done((status, 0), Used::by(Used::CHILDREN).and(used), 0);
+            }
             Heard::Nothing => {}
         }
     }
@@ -91,25 +102,27 @@ fn enter(doors: &[i32]) {
 
 impl Server {
     /// Runs an action to its end.
-    fn run(&self, message: &[u8], fds: &[i32], begun: impl FnOnce()) {
+    fn run(&self, message: &[u8], fds: &[i32], between: &mut impl Between) {
         // Who waits to become a script must not be seen by this action. Without one, nothing is there to kill.
         sweep();
         let flags = word(message, 4);
         // One that did not come is a limit that would not hold.
         let Some((doors, fds)) = fds.split_at_checked((flags >> RUN_DOORS) as usize) else { exit(91) };
         enter(doors);
+        let (count, fds) = fds.split_at_checked(usize::from(flags & RUN_COUNT != 0)).unwrap_or((&[], fds));
+        count.iter().for_each(|count| between.keep(*count));
         let start = Start::new(flags, fds);
         let mut child = Child { start, terminal: flags & RUN_TERMINAL != 0, errno: 0 };
         let started = self.spawn(&mut child, message);
-        begun();
+        between.begun();
         // The child has its own copies; ours would keep the pipes open.
         fds.iter().for_each(|fd| close(*fd));
         match started {
             Ok(pid) => {
-                let status = self.signals.wait(pid, None);
-                done(status, child.errno, sweep());
+                let status = self.signals.wait(pid, None, None).status();
+                finish((status, child.errno), sweep());
             }
-            Err(e) => done(0, e as u32, 0),
+            Err(e) => finish((0, e as u32), 0),
         }
     }
 
@@ -130,18 +143,22 @@ fn end(status: u32, pipe: i32) {
     const FAILED: u32 = 127 << 8;
     let mut errno = [0u8; 4];
     let failed = status == FAILED && read(pipe, &mut errno) == 4;
-    done(status, if failed { word(&errno, 0) } else { 0 }, sweep());
+    finish((status, if failed { word(&errno, 0) } else { 0 }), sweep());
     close(pipe);
 }
 
-fn done(status: u32, errno: u32, left: u32) {
-    let (spent, peak) = used();
+/// Tells the end of an action of which nothing is left.
+fn finish(how: (u32, u32), left: u32) {
+    done(how, Used::by(Used::CHILDREN), left);
+}
+
+fn done((status, errno): (u32, u32), used: Used, left: u32) {
     let mut m = [0u8; DONE_LEN];
     put(&mut m, 0, MSG_DONE);
     put(&mut m, 4, status);
     put(&mut m, 8, errno);
-    put_long(&mut m, 12, spent);
-    put_long(&mut m, 20, peak);
+    put_long(&mut m, 12, used.micros);
+    put_long(&mut m, 20, used.peak);
     put(&mut m, 28, left);
     send(FD_CONTROL, &m, &[]);
 }
@@ -207,13 +224,4 @@ fn sweep() -> u32 {
             Err(_) => return left,
         }
     }
-}
-
-/// Processor time of all children that were reaped, in microseconds, and the largest one's peak in KiB.
-pub fn used() -> (u64, u64) {
-    const RUSAGE_CHILDREN: i32 = -1;
-    let mut usage = [0u64; 18];
-    syscall!(GETRUSAGE, RUSAGE_CHILDREN, usage.as_mut_ptr());
-    let [user, user_micros, system, system_micros, peak, ..] = usage;
-    ((user + system) * 1_000_000 + user_micros + system_micros, peak)
 }

@@ -2,6 +2,7 @@
 //! stands before its `main`, and the next scripts are its forks: see `ahead/`.
 
 use crate::action::{Between, Heard};
+use crate::ending;
 use crate::message::word;
 use crate::signals::Signals;
 use crate::start::Start;
@@ -18,14 +19,18 @@ const MANY: u32 = 2;
 /// A process 1 that is no bash.
 pub struct Plain {
     actions: u32,
+    /// Says how many processes are in the group.
+    count: Option<i32>,
+    /// What hears of endings, or −1.
+    endings: i32,
     may_become_bash: bool,
     /// What was not said yet.
     ready: Option<Ready>,
 }
 
 impl Plain {
-    pub fn new(ready: Option<Ready>) -> Plain {
-        Plain { actions: 0, may_become_bash: true, ready }
+    pub fn new(ready: Option<Ready>, endings: i32) -> Plain {
+        Plain { actions: 0, count: None, endings, may_become_bash: true, ready }
     }
 }
 
@@ -33,6 +38,9 @@ impl Between for Plain {
     fn rest(&mut self) -> Option<Start> {
         let is_time = || self.actions >= MANY || !readable(FD_CONTROL, PAUSE);
         if self.may_become_bash && self.actions > 0 && is_time() {
+            if let Some(count) = self.count.take() {
+                ending::pass_on(self.endings, count);
+            }
             // The control socket, the null device and the walls stay; everything else closes by itself.
             let argv = [
                 BASH_NAME.as_ptr().cast::<u8>(),
@@ -51,6 +59,10 @@ impl Between for Plain {
         if let Some(ready) = self.ready.take() {
             ready.send();
         }
+    }
+
+    fn keep(&mut self, count: i32) {
+        self.count = Some(count);
     }
 
     fn listen(&mut self, _: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {

@@ -15,6 +15,7 @@ mod wire;
 #[allow(dead_code, reason = "the bash that it becomes uses the rest")]
 mod action;
 mod ahead;
+mod ending;
 mod mem;
 mod message;
 mod network;
@@ -26,6 +27,7 @@ mod start;
 mod steps;
 #[allow(dead_code, reason = "the bash that it becomes uses the rest")]
 mod sys;
+mod used;
 mod victim;
 
 use message::{put, word};
@@ -73,9 +75,13 @@ extern "C" fn main(stack: usize) -> ! {
         hear(&mut buffer);
         network
     };
-    let ready = match steps::build(fds.fds(), network) {
-        Ok(ready) if word(&buffer, 4) & GO_ASKED != 0 => Some(ready),
+    let (ready, endings) = match steps::build(fds.fds(), network) {
+        Ok(ready) if word(&buffer, 4) & GO_ASKED != 0 => {
+            let endings = ready.endings;
+            (Some(ready), endings)
+        }
         Ok(ready) => {
+            let endings = ready.endings;
             let plan = ready.send();
             // Who acts at once need not wait for that. An idle sandbox is small.
             if !sys::readable(FD_CONTROL, SHORT) {
@@ -84,7 +90,7 @@ extern "C" fn main(stack: usize) -> ! {
                 room::give_back_stack();
                 room::CHILD.give_back();
             }
-            None
+            (None, endings)
         }
         Err((step, errno)) => {
             let mut m = [0u8; 12];
@@ -97,7 +103,7 @@ extern "C" fn main(stack: usize) -> ! {
     };
     sys::syscall!(sys::UMASK, 0o022);
     // Only a process that is an action comes back, and this program never is one.
-    action::serve(&mut ahead::Plain::new(ready), room::CHILD.start());
+    action::serve(&mut ahead::Plain::new(ready, endings), room::CHILD.start());
     exit(92)
 }
 

@@ -1,14 +1,33 @@
 //! What process 1 hears beside messages: that a child has ended, and that the library wants an action ended. The latter comes
 //! as signals, because messages may be another process's to receive: one that waits for the next script.
 
+use crate::ending::{Ending, Endings};
 use crate::message::word;
 use crate::sys::*;
 use crate::wire::*;
 
 /// One `struct signalfd_siginfo`.
 const INFO: usize = 128;
+/// POLLIN of poll(2).
+const READABLE: i64 = 1;
 /// Signals that are read at once.
 const ROOM: usize = 8;
+
+/// How a child has ended.
+pub enum Ended {
+    Reaped(u32),
+    /// It waits to be let go.
+    Told(Ending),
+}
+
+impl Ended {
+    /// As wait(2) tells it.
+    pub fn status(&self) -> u32 {
+        match self {
+            Ended::Reaped(status) | Ended::Told(Ending { status, .. }) => *status,
+        }
+    }
+}
 
 /// A signalfd(2). All its signals are blocked.
 pub struct Signals(i32);
@@ -26,18 +45,26 @@ impl Signals {
 
     /// Waits for the end of a child and returns its status. Meanwhile does what the library asks for, and reaps. Wakes up
     /// when `pipe`, where one is given, is written to: this processor sleeps less deeply from then on.
-    pub fn wait(&self, pid: i32, mut pipe: Option<i32>) -> u32 {
-        let readable = |fd: i32| (i64::from(fd) & 0xffff_ffff) | (1 << 32);
+    /// With `endings`, its end is also what it says itself.
+    pub fn wait(&self, pid: i32, mut pipe: Option<i32>, endings: Option<Endings>) -> Ended {
+        let endings_fd = if endings.is_some() { FD_ENDINGS } else { -1 };
+        let readable = |fd: i32| (i64::from(fd) & 0xffff_ffff) | (READABLE << 32);
         let mut status = 0;
         loop {
             // Of the control socket only its end: messages come for whoever takes the next script.
-            let mut fds = [i64::from(FD_CONTROL), readable(self.0), readable(pipe.unwrap_or(-1))];
+            let mut fds =
+                [i64::from(FD_CONTROL), readable(self.0), readable(pipe.unwrap_or(-1)), readable(endings_fd)];
             syscall!(POLL, fds.as_mut_ptr(), fds.len(), -1i32);
             if fds[0] >> 48 != 0 {
                 exit(0); // The library is gone: the kernel kills the rest with this process.
             }
             if fds[2] >> 48 != 0 {
                 pipe = None;
+            }
+            if fds[3] >> 48 & READABLE != 0
+                && let Some(ending) = endings.and_then(|endings| endings.hear(pid))
+            {
+                return Ended::Told(ending);
             }
             let mut infos = [0u8; INFO * ROOM];
             let len = read(self.0, &mut infos).max(0) as usize;
@@ -48,7 +75,7 @@ impl Signals {
                 }
             }
             if reap_one(pid, &mut status) {
-                return status;
+                return Ended::Reaped(status);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Carries the plan out: mounts, the two pivots, then the walls. See `wire.rs` for the records.
 
-use crate::action::used;
+use crate::ending::{self, BpfProgram};
 use crate::message::{put, put_long, word};
 use crate::network::Network;
 use crate::room;
 use crate::sys::{self, *};
+use crate::used::Used;
 use crate::wire::*;
 use core::ffi::CStr;
 
@@ -17,6 +18,8 @@ pub struct Ready {
     plan: &'static [u8],
     /// Microseconds.
     stood: u32,
+    /// What hears of endings, or −1.
+    pub endings: i32,
 }
 
 impl Ready {
@@ -24,7 +27,7 @@ impl Ready {
     pub fn send(self) -> &'static [u8] {
         let mut m = [0u8; READY_LEN + 4 * MAX_MISSING];
         put(&mut m, 0, MSG_READY);
-        put_long(&mut m, 4, used().0);
+        put_long(&mut m, 4, Used::by(Used::CHILDREN).micros);
         put(&mut m, 12, self.count as u32);
         put(&mut m, 16, self.stood);
         for (i, step) in self.missing.iter().take(self.count).enumerate() {
@@ -60,7 +63,15 @@ struct State {
 pub fn build(fds: &[i32], network: Result<Network, i32>) -> Result<Ready, (u32, i32)> {
     let fd = fds.first().copied().unwrap_or(-1);
     let plan = read_plan(fd).map_err(|e| (NO_PLAN, e))?;
-    let ready = Ready { missing: [0; MAX_MISSING], count: 0, dirs: [-1; 4], dir_count: 0, plan, stood: 0 };
+    let ready = Ready {
+        missing: [0; MAX_MISSING],
+        count: 0,
+        dirs: [-1; 4],
+        dir_count: 0,
+        plan,
+        stood: 0,
+        endings: -1,
+    };
     let mut state = State { ready, ruleset: -1, network: Some(network) };
     let (mut at, mut index) = (0, 0);
     while at < plan.len() {
@@ -205,7 +216,8 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
         }
         OP_SECCOMP => {
             let program = BpfProgram { len: (s.text2.len() / 8) as u16, code: data };
-            check(syscall!(SECCOMP, 1, 0, &raw const program)).map(drop)
+            ready.endings = ending::filter(&program)?;
+            Ok(())
         }
         OP_CHDIR => chdir(path),
         _ => Err(EINVAL),
@@ -232,12 +244,6 @@ const EMPTY: &CStr = c"/empty";
 struct PathBeneath {
     access: u64,
     fd: i32,
-}
-
-#[repr(C)]
-struct BpfProgram {
-    len: u16,
-    code: *const u8,
 }
 
 fn c_text(b: &[u8]) -> Result<&CStr, i32> {

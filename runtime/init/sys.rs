@@ -379,6 +379,12 @@ pub fn peek(fd: i32, buffer: &mut [u8]) -> isize {
     }
 }
 
+/// Waits for the end of a child.
+#[allow(dead_code, reason = "only a bash does so without hearing anything else")]
+pub fn reap(pid: i32) {
+    while syscall!(WAIT4, pid, 0, 0, 0) == -(EINTR as isize) {}
+}
+
 /// Starts `run(arg)` in a child that shares this memory, on a stack of its own, and waits until it execs or exits
 /// (`CLONE_VM | CLONE_VFORK`): no page table is copied.
 ///

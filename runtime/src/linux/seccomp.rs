@@ -4,12 +4,17 @@
 //! kernel. Equal verdicts next to each other form a range, and the ranges a balanced tree: the kernel emulates the program
 //! once for each number when it is attached, so a tree attaches five times faster than a list.
 
+use crate::linux::wire::ENDING;
 use crate::policy::Network;
 use libc::{self as c, BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use std::sync::{Mutex, PoisonError};
 
 const ALLOW: u32 = c::SECCOMP_RET_ALLOW;
 const KILL: u32 = c::SECCOMP_RET_KILL_PROCESS;
+/// Process 1 hears of it and lets it go.
+const HOLD: u32 = c::SECCOMP_RET_USER_NOTIF;
+/// Where the upper half of an argument is in it.
+const UPPER_HALF: u32 = 4;
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 /// Set in the number of every x32 call; x32 shares the architecture's name with x86-64.
 const X32_BIT: u32 = 0x4000_0000;
@@ -37,6 +42,8 @@ enum Check {
     Personality,
     Execveat,
     NotOfProcess1,
+    /// Held if it is marked as the end of a script, and allowed.
+    Exit,
     /// Of a thread: only another thread.
     CloneThread,
     /// Of a thread: no memory that can be executed.
@@ -55,6 +62,7 @@ const fn verdict(nr: i64) -> Verdict {
         c::SYS_socketpair => Verdict::Check(Check::Socketpair),
         c::SYS_personality => Verdict::Check(Check::Personality),
         c::SYS_execveat => Verdict::Check(Check::Execveat),
+        c::SYS_exit_group => Verdict::Check(Check::Exit),
         // Process 1 has the action's user: without this an action could take its descriptors, or its processor time.
         c::SYS_prlimit64
         | c::SYS_sched_setparam
@@ -336,6 +344,10 @@ impl Program {
                 self.any(0, [c::AF_UNIX, c::AF_INET, c::AF_INET6].map(|d| d as u32), [allow, eacces])
             }
             Check::Socketpair => self.any(0, [c::AF_UNIX as u32], [allow, eacces]),
+            Check::Exit => {
+                self.compare([ENDING], [HOLD, allow]);
+                self.push(load(UPPER_HALF + argument(0)))
+            }
             Check::NotOfProcess1 => self.any(0, [1], [eperm, allow]),
             Check::CloneThread => {
                 let flag = c::CLONE_THREAD as u32;
@@ -379,7 +391,10 @@ fn load(offset: u32) -> c::sock_filter {
 }
 /// The low half: all that is looked at is a 32-bit value to the kernel, whatever the upper half holds.
 fn load_argument(n: u32) -> c::sock_filter {
-    load(16 + 8 * n)
+    load(argument(n))
+}
+const fn argument(n: u32) -> u32 {
+    16 + 8 * n
 }
 const fn errno(e: i32) -> u32 {
     c::SECCOMP_RET_ERRNO | e as u32
@@ -463,6 +478,11 @@ mod tests {
         assert_eq!(native(c::SYS_personality, [0xffff_ffff, 0, 0, 0, 0, 0]), ALLOW);
         assert_eq!(native(c::SYS_personality, [0x40000, 0, 0, 0, 0, 0]), errno(c::EPERM));
         assert_eq!(native(c::SYS_execveat, [3, 0, 0, 0, 0x1000, 0]), errno(c::EACCES));
+        let mark = u64::from(ENDING) << 32;
+        assert_eq!(native(c::SYS_exit_group, [mark | 3, 0, 0, 0, 0, 0]), HOLD);
+        for status in [0, 3, u64::from(ENDING), 1 << 32, mark + (1 << 32)] {
+            assert_eq!(native(c::SYS_exit_group, [status, 0, 0, 0, 0, 0]), ALLOW, "{status:#x}");
+        }
         let loopback = program(Network::Loopback);
         assert_eq!(run(&loopback, AUDIT_ARCH_X86_64, c::SYS_socket as u32, [2, 1, 0, 0, 0, 0]), ALLOW);
         assert_eq!(

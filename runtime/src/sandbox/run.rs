@@ -3,10 +3,10 @@
 use super::Sandbox;
 use super::payload;
 use super::recorded::{self, Doubted};
-use super::under_way::UnderWay;
+use super::under_way::{UnderWay, processors};
 use super::wire_talk::{Done, message};
 use crate::action::Stdin;
-use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_NO_STDIN, RUN_PIPES, RUN_SCRIPT};
+use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_DOORS, RUN_NO_STDIN, RUN_PIPES, RUN_SCRIPT};
 use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -37,7 +37,9 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let flags = flags(sandbox, action);
     let mut doubted: Option<Doubted> = sandbox.doubted.take();
     let outputs = match &mut doubted {
-        Some(doubted) => doubted.outputs(&message(flags, sandbox.groups(), false, &payload).0)?,
+        Some(doubted) => {
+            doubted.outputs(&message(flags | sandbox.groups() << RUN_DOORS, false, &payload).0)?
+        }
         None => None,
     };
     if outputs.is_none()
@@ -51,10 +53,10 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let streams = if let Some(outputs) = outputs {
         Ok(Streams::of(Vec::new(), outputs.map(Some), sandbox))
     } else {
-        let doors = sandbox.doors()?;
+        let entry = sandbox.entry()?;
         sandbox.allow_memory_as_left()?;
-        let (message, payload) = message(flags, doors.len(), under_way.is_alone(), &payload);
-        Streams::open(sandbox, action, &doors, (&message, payload), script)
+        let (message, payload) = message(flags | entry.flags, under_way.is_alone(), &payload);
+        Streams::open(sandbox, action, &entry.files, (&message, payload), script)
     };
     sandbox.has_entered |= streams.is_ok();
     // Where the walls could not be built nobody listens any more: that comes first.
@@ -65,8 +67,12 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let end = streams.serve(sandbox, action, started, seen)?;
     let ended = Instant::now();
     let wall = ended - started;
-    sandbox.ended = Some(ended);
-    Ok(observe(sandbox, action, streams, &end, wall))
+    let since = sandbox.ended.replace(ended);
+    // A script may say itself what it has used: not more than there was.
+    let most = since.map_or(Duration::MAX, |since| (ended - since).saturating_mul(processors() as u32));
+    let cpu = end.done.cpu.saturating_sub(sandbox.cpu_before).min(most);
+    sandbox.cpu_before += cpu;
+    Ok(observe(sandbox, action, streams, &end, (wall, cpu)))
 }
 
 /// The flags of an action's message.
@@ -137,7 +143,7 @@ impl Streams {
     fn open(
         sandbox: &Sandbox,
         action: &Action,
-        doors: &[File],
+        groups: &[File],
         message: (&[u8], Option<&[u8]>),
         script: Option<Vec<u8>>,
     ) -> Result<Streams, Error> {
@@ -178,7 +184,7 @@ impl Streams {
         };
         let streams = (stdin.as_ref().map(AsFd::as_fd), [stdout.as_fd(), stderr.as_fd()]);
         let script = script.as_ref().map(AsFd::as_fd);
-        sandbox.control.start(message, doors, streams, script)?;
+        sandbox.control.start(message, groups, streams, script)?;
         Ok(Streams::of(feeds, reads, sandbox))
     }
 
@@ -319,7 +325,7 @@ fn observe(
     action: &Action,
     streams: Streams,
     end: &End,
-    wall: Duration,
+    (wall, cpu): (Duration, Duration),
 ) -> Observation {
     let [stdout, mut stderr] = streams.outputs;
     let fired = sandbox.fired();
@@ -347,8 +353,6 @@ fn observe(
     } else if fired.memory {
         outcome = Outcome::OutOfMemory;
     }
-    let cpu = end.done.cpu.saturating_sub(sandbox.cpu_before);
-    sandbox.cpu_before = end.done.cpu;
     Observation {
         outcome,
         exit_code,

@@ -21,11 +21,15 @@ impl UnderWay {
 
     /// Whether each that is under way may take a second processor.
     pub(super) fn leaves_a_processor(&self) -> bool {
-        static PROCESSORS: OnceLock<usize> = OnceLock::new();
-        // Asking takes several system calls.
-        let all = PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get));
-        COUNT.load(Ordering::Relaxed) * 2 <= *all
+        COUNT.load(Ordering::Relaxed) * 2 <= processors()
     }
+}
+
+/// How many processors this program may use.
+pub(super) fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    // Asking takes several system calls.
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 impl Drop for UnderWay {
