@@ -97,10 +97,12 @@ fn begin(arguments: Strings, environment: Strings, begun: &mut Begun) -> Option<
     if uid == 0 && owner_of(open_dir(lower, O_PATH | O_DIRECTORY)?)?.0 != 0 {
         return None;
     }
-    let text = records::read(environment, uid, policy, lower)?;
-    let record = named::parts(text)?;
+    let found = records::find(environment, uid, policy, lower)?;
+    let process1 = Process1::start((uid, gid))?;
+    let record = found.read(lower).and_then(|text| Some((text, named::parts(text)?)));
+    let Some((text, record)) = record else { return process1.drop() };
     let once = Once::of(&line, &record);
-    *begun = start(record.steps, text, (uid, gid), once.as_ref().map_or(0, Once::flags))?;
+    *begun = process1.build(record.steps, text, once.as_ref().map_or(0, Once::flags))?;
     let is_asked_for = || {
         let mut room = Room { names: [0; UTSNAME], cgroups: [0; PATH] };
         let request = request(policy, lower, (uid, gid), environment, &mut room);
@@ -196,46 +198,73 @@ fn sealed(bytes: &[u8]) -> Option<i32> {
     Some(fd)
 }
 
-/// Starts process 1, and does not wait until it is there.
-fn start(steps: &[u8], record: &'static [u8], user: (u32, u32), flags: u32) -> Option<Begun> {
-    const AF_UNIX: u32 = 1;
-    const SEQPACKET_CLOEXEC: u32 = 5 | 0o2_000_000;
-    const VM_PIDFD: usize = 0x100 | 0x1000;
-    const O_RDWR: u32 = 2;
-    let null = open(c"/dev/null", O_RDWR, 0).ok()?;
-    let (program, plan) = (sealed(INIT)?, sealed(steps)?);
-    let mut ends = [-1i32; 2];
-    check(syscall!(SOCKETPAIR, AF_UNIX, SEQPACKET_CLOEXEC, 0, ends.as_mut_ptr())).ok()?;
-    let [control, theirs] = ends;
-    let memory = map(-1, STACK).ok()?;
-    let child = memory.cast::<Child>();
-    let mut pidfd = -1;
-    // SAFETY: the child alone uses the mapping, which stays; `child` is at its lower end, far below its stack. The child's
-    // descriptors are its own.
-    let born = unsafe {
-        child.write(Child::new([null, theirs, program], wire::UID, user));
-        clone(birth::NAMESPACES | VM_PIDFD, memory.add(STACK), &raw mut pidfd, birth::run, child.cast())
-    };
-    if let Ok(pid) = check(born) {
-        elsewhere(pid as i32);
+/// A process 1 that was started.
+struct Process1 {
+    control: i32,
+    pidfd: i32,
+}
+
+impl Process1 {
+    /// Starts it, and does not wait until it is there.
+    fn start(user: (u32, u32)) -> Option<Process1> {
+        const AF_UNIX: u32 = 1;
+        const SEQPACKET_CLOEXEC: u32 = 5 | 0o2_000_000;
+        const VM_PIDFD: usize = 0x100 | 0x1000;
+        const O_RDWR: u32 = 2;
+        let null = open(c"/dev/null", O_RDWR, 0).ok()?;
+        let program = sealed(INIT)?;
+        let mut ends = [-1i32; 2];
+        check(syscall!(SOCKETPAIR, AF_UNIX, SEQPACKET_CLOEXEC, 0, ends.as_mut_ptr())).ok()?;
+        let [control, theirs] = ends;
+        let memory = map(-1, STACK).ok()?;
+        let child = memory.cast::<Child>();
+        let mut pidfd = -1;
+        // SAFETY: the child alone uses the mapping, which stays; `child` is at its lower end, far below its stack. The
+        // child's descriptors are its own.
+        let born = unsafe {
+            child.write(Child::new([null, theirs, program], wire::UID, user));
+            let flags = birth::NAMESPACES | VM_PIDFD;
+            clone(flags, memory.add(STACK), &raw mut pidfd, birth::run, child.cast())
+        };
+        if let Ok(pid) = check(born) {
+            elsewhere(pid as i32);
+        }
+        for fd in [null, theirs, program] {
+            close(fd);
+        }
+        if check(born).is_err() {
+            close(control);
+            return None;
+        }
+        Some(Process1 { control, pidfd })
     }
-    for fd in [null, theirs, program] {
-        close(fd);
-    }
-    if check(born).is_err() {
-        close(control);
+
+    /// Has it build what a record says.
+    fn build(self, steps: &[u8], record: &'static [u8], flags: u32) -> Option<Begun> {
+        let Some(plan) = sealed(steps) else { return self.drop() };
+        send(self.control, [wire::MSG_GO, flags].map(u32::to_ne_bytes).as_flattened(), &[plan]);
         close(plan);
-        return None;
+        Some(Begun {
+            control: self.control + 1,
+            pidfd: self.pidfd + 1,
+            record: record.as_ptr() as usize,
+            length: record.len(),
+            ..Begun::NONE
+        })
     }
-    send(control, [wire::MSG_GO, flags].map(u32::to_ne_bytes).as_flattened(), &[plan]);
-    close(plan);
-    Some(Begun {
-        control: control + 1,
-        pidfd: pidfd + 1,
-        record: record.as_ptr() as usize,
-        length: record.len(),
-        ..Begun::NONE
-    })
+
+    /// Ends it: it was started in vain.
+    fn drop<T>(self) -> Option<T> {
+        const PIDFD_SEND_SIGNAL: usize = 424;
+        const WAITID: usize = 247;
+        const P_PIDFD: u32 = 3;
+        const EXITED: u32 = 4;
+        syscall!(PIDFD_SEND_SIGNAL, self.pidfd, SIGKILL, 0, 0);
+        while syscall!(WAITID, P_PIDFD, self.pidfd, 0, EXITED, 0) == -(EINTR as isize) {}
+        close(self.pidfd);
+        close(self.control);
+        None
+    }
 }
 
 /// The precompiled `core` names it in its unwind tables; nothing here unwinds (`panic=abort`).

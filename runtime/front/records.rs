@@ -9,8 +9,14 @@ use crate::sys::*;
 pub const ROOM: usize = 1 << 20;
 const O_NONBLOCK: u32 = 0o4000;
 
-/// The record of a request, as it is in the user's own cache, where nobody else may write.
-pub fn read(environment: Strings, uid: u32, policy: &[u8], lower: &[u8]) -> Option<&'static [u8]> {
+/// A record that is there: its directory and its file.
+pub struct Found {
+    dir: i32,
+    file: i32,
+}
+
+/// Finds the record of a request in the user's own cache, where nobody else may write.
+pub fn find(environment: Strings, uid: u32, policy: &[u8], lower: &[u8]) -> Option<Found> {
     let is_path = |path: &&[u8]| path.first() == Some(&b'/');
     let (top, below): (_, &[u8]) = match environment.value(b"XDG_CACHE_HOME").filter(is_path) {
         Some(dir) => (dir, b"/sbx"),
@@ -26,31 +32,33 @@ pub fn read(environment: Strings, uid: u32, policy: &[u8], lower: &[u8]) -> Opti
     let is_private = |fd: i32| file_owner(fd).is_ok_and(|(owner, mode)| owner == uid && mode & 0o022 == 0);
     let is_ours = is_private(dir) && is_private(above);
     close(above);
-    if !is_ours {
-        close(dir);
-        return None;
-    }
-    let mut place = [0u8; PATH];
-    let cache = path_of(duplicate(dir)?, &mut place)?;
-    let cache = cache.strip_suffix(named::OPENED.as_bytes())?.strip_suffix(b"/")?;
-    // What an action may have written decides nothing.
-    let is_under = |path: &[u8], dir: &[u8]| {
-        // The root alone ends with a slash.
-        let dir = dir.strip_suffix(b"/").unwrap_or(dir);
-        path.strip_prefix(dir).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
-    };
-    if is_under(cache, lower) || is_under(lower, cache) {
-        close(dir);
-        return None;
-    }
     let mut file = [0u8; 17];
     file.iter_mut().zip(name(policy, lower)).for_each(|(to, b)| *to = b);
-    let fd = check(syscall!(OPENAT, dir, file.as_ptr(), O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)).ok();
-    close(dir);
-    read_file(fd? as i32, ROOM)
+    let open = || check(syscall!(OPENAT, dir, file.as_ptr(), O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)).ok();
+    let Some(file) = is_ours.then(open).flatten() else {
+        close(dir);
+        return None;
+    };
+    Some(Found { dir, file: file as i32 })
 }
 
-fn duplicate(fd: i32) -> Option<i32> {
-    const F_DUPFD_CLOEXEC: u32 = 1030;
-    check(syscall!(FCNTL, fd, F_DUPFD_CLOEXEC, 0)).ok().map(|fd| fd as i32)
+impl Found {
+    /// Reads it, unless an action in this workspace may have written it.
+    pub fn read(self, lower: &[u8]) -> Option<&'static [u8]> {
+        let mut place = [0u8; PATH];
+        let cache = path_of(self.dir, &mut place).and_then(|dir| {
+            // The directory that holds all that is kept.
+            dir.strip_suffix(named::OPENED.as_bytes())?.strip_suffix(b"/")
+        });
+        let is_under = |path: &[u8], dir: &[u8]| {
+            // The root alone ends with a slash.
+            let dir = dir.strip_suffix(b"/").unwrap_or(dir);
+            path.strip_prefix(dir).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+        };
+        if cache.is_none_or(|cache| is_under(cache, lower) || is_under(lower, cache)) {
+            close(self.file);
+            return None;
+        }
+        read_file(self.file, ROOM)
+    }
 }

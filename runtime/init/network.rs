@@ -1,11 +1,13 @@
 //! A network namespace of its own. It takes the kernel as long as all the rest of the set-up: where a processor has nothing
-//! else to do, a second process makes it while this one mounts.
+//! else to do, a second thread makes it while this one mounts. No wall is raised around that thread, and none is said to
+//! stand before it has ended.
 
 use crate::action::CHILD_STACK;
 use crate::place;
 use crate::room::CHILD;
 use crate::sys::*;
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 const CLONE_NEWNET: u32 = 0x4000_0000;
 
@@ -15,18 +17,17 @@ pub enum Network {
     Made,
     /// It makes one when it has to enter it.
     NotYet,
-    /// A second process makes one.
+    /// A second thread makes one.
     Coming(Coming),
 }
 
 /// A network namespace that is being made.
-pub struct Coming {
-    pid: i32,
-    made: *mut Made,
-}
+pub struct Coming(*mut Made);
 
-/// What the second process says when it has ended. It shares this process's memory and descriptors.
+/// What the second thread says when it has ended.
 struct Made {
+    /// 0 when it has ended.
+    thread: AtomicU32,
     /// The namespace, or minus an errno.
     namespace: isize,
     /// The host's /proc.
@@ -43,14 +44,14 @@ impl Network {
     pub fn elsewhere() -> Result<Network, i32> {
         let proc = open(c"/proc", O_PATH | O_DIRECTORY, 0)?;
         let made = CHILD.start().cast::<Made>();
-        // SAFETY: there is no other child yet. `made` lies at the lower end of its stack, far below what `second` puts on
-        // it.
-        let pid = check(unsafe {
-            made.write(Made { namespace: -(EINVAL as isize), proc });
-            beside(CHILD.start().add(CHILD_STACK), second, made.cast())
-        })?;
-        place::elsewhere(pid as i32);
-        Ok(Network::Coming(Coming { pid: pid as i32, made }))
+        // SAFETY: there is no child yet. `made` lies at the lower end of its stack, far below what `second` puts on it.
+        let thread = unsafe {
+            made.write(Made { thread: AtomicU32::new(1), namespace: -(EINVAL as isize), proc });
+            let ended = (&raw mut (*made).thread).cast();
+            thread(CHILD.start().add(CHILD_STACK), second, made.cast(), ended)
+        };
+        place::stay_elsewhere(check(thread)? as i32);
+        Ok(Network::Coming(Coming(made)))
     }
 
     /// Enters it.
@@ -65,9 +66,17 @@ impl Network {
 
 impl Coming {
     fn enter(self) -> Result<(), i32> {
-        while check(syscall!(WAIT4, self.pid, 0, 0, 0)) == Err(EINTR) {}
-        // SAFETY: the process that wrote it has ended.
-        let Made { namespace, proc } = unsafe { self.made.read() };
+        const FUTEX_WAIT: u32 = 0;
+        // SAFETY: this word alone is both threads' until the other one has ended.
+        let thread = unsafe { &(*self.0).thread };
+        loop {
+            match thread.load(Ordering::Acquire) {
+                0 => break,
+                one => syscall!(FUTEX, core::ptr::from_ref(thread), FUTEX_WAIT, one, 0),
+            };
+        }
+        // SAFETY: the thread that wrote it has ended.
+        let (namespace, proc) = unsafe { ((*self.0).namespace, (*self.0).proc) };
         close(proc);
         let namespace = check(namespace)? as i32;
         let entered = check(syscall!(SETNS, namespace, CLONE_NEWNET)).map(drop);
@@ -80,14 +89,17 @@ fn make() -> Result<(), i32> {
     check(syscall!(UNSHARE, CLONE_NEWNET)).map(drop)
 }
 
-/// The second process. It ends with what it has made.
+/// The second thread. It ends with what it has made.
 extern "C" fn second(arg: *mut u8) -> ! {
-    // SAFETY: `arg` is the `Made`, which nobody else touches until this process has ended.
-    let made = unsafe { &mut *arg.cast::<Made>() };
-    const OWN: &CStr = c"self/ns/net";
-    made.namespace = match make() {
-        Ok(()) => syscall!(OPENAT, made.proc, OWN.as_ptr(), O_CLOEXEC),
+    const OWN: &CStr = c"thread-self/ns/net";
+    let made = arg.cast::<Made>();
+    // SAFETY: but for the first word it is nobody else's until this thread has ended.
+    let (proc, slot) = unsafe { ((*made).proc, &raw mut (*made).namespace) };
+    let namespace = match make() {
+        Ok(()) => syscall!(OPENAT, proc, OWN.as_ptr(), O_CLOEXEC),
         Err(errno) => -(errno as isize),
     };
-    exit(0)
+    // SAFETY: as above.
+    unsafe { slot.write(namespace) };
+    end_thread()
 }

@@ -9,14 +9,25 @@ const GETCPU: usize = 309;
 /// Processors that are known, by 64.
 const WORDS: usize = 16;
 
-/// Has a process that was just started run on another processor than this one, if it may and there is one. Afterwards it
+/// Has a process that was just started begin on another processor than this one, if it may and there is one. Afterwards it
 /// may run where it could before.
-#[allow(dead_code, reason = "a bash has nobody to send away")]
+#[allow(dead_code, reason = "only the front starts a process that it does not wait for")]
 pub fn elsewhere(pid: i32) {
-    let (Some(here), Some(all)) = (here(), Places::of_self()) else { return };
-    if all.but(here).set(pid) {
+    if let Some(all) = away(pid) {
         all.set(pid);
     }
+}
+
+/// Has a thread that was just started stay on other processors than this one, if it may and there are any.
+#[allow(dead_code, reason = "only process 1 has a second thread")]
+pub fn stay_elsewhere(thread: i32) {
+    away(thread);
+}
+
+/// Sends it away; to where it could run before.
+fn away(pid: i32) -> Option<Places> {
+    let (here, all) = (here()?, Places::of_self()?);
+    all.but(here).set(pid).then_some(all)
 }
 
 fn here() -> Option<u32> {

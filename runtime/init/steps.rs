@@ -219,7 +219,6 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
             ready.endings = ending::filter(&program)?;
             Ok(())
         }
-        OP_CHDIR => chdir(path),
         _ => Err(EINVAL),
     }
 }

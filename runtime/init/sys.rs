@@ -71,6 +71,7 @@ pub const EXECVEAT: usize = 322;
 pub const OPENAT: usize = 257;
 pub const UNSHARE: usize = 272;
 pub const SETNS: usize = 308;
+pub const FUTEX: usize = 202;
 pub const OPEN_TREE: usize = 428;
 pub const MOVE_MOUNT: usize = 429;
 pub const OPENAT2: usize = 437;
@@ -397,20 +398,39 @@ pub unsafe fn vfork(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut 
     unsafe { clone(VM_VFORK, stack, core::ptr::null_mut(), run, arg) }
 }
 
-/// Starts `run(arg)` in a child that shares this memory and these descriptors, and does not wait for it.
+/// Starts `run(arg)` in a second thread of this process, and does not wait for it. The word `ended` is 0 when it has ended,
+/// which is told to who waits for that as futex(2) describes (`CLONE_CHILD_CLEARTID`).
 ///
 /// # Safety
-/// As [`vfork`]; and nobody else may touch what `arg` points to, or the stack, until the child has ended.
-pub unsafe fn beside(stack: *mut u8, run: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
-    const VM_FS_FILES: usize = 0x100 | 0x200 | 0x400;
+/// `stack` as for [`vfork`], until the thread has ended; `run` must not return; `ended` must stay.
+#[allow(dead_code, reason = "a bash has one thread")]
+pub unsafe fn thread(
+    stack: *mut u8,
+    run: extern "C" fn(*mut u8) -> !,
+    arg: *mut u8,
+    ended: *mut u32,
+) -> isize {
+    // VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, CHILD_CLEARTID
+    const THREAD: usize = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000 | 0x20_0000;
     // SAFETY: the caller keeps this contract.
-    unsafe { clone(VM_FS_FILES, stack, core::ptr::null_mut(), run, arg) }
+    unsafe { clone_with(THREAD, stack, [core::ptr::null_mut(), ended.cast()], run, arg) }
+}
+
+/// Ends this thread alone.
+#[allow(dead_code, reason = "a bash has one thread")]
+pub fn end_thread() -> ! {
+    const EXIT: usize = 60;
+    syscall!(EXIT, 0);
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 /// Starts `run(arg)` in a child, by the flags of clone(2), and SIGCHLD at its end. `pidfd` is written with CLONE_PIDFD.
 ///
 /// # Safety
-/// As [`beside`], where the flags share memory.
+/// As [`vfork`], where the flags share memory; without its flag nobody else may touch what `arg` points to, or the stack,
+/// until the child has ended.
 pub unsafe fn clone(
     flags: usize,
     stack: *mut u8,
@@ -418,12 +438,27 @@ pub unsafe fn clone(
     run: extern "C" fn(*mut u8) -> !,
     arg: *mut u8,
 ) -> isize {
+    // SAFETY: the caller keeps this contract.
+    unsafe { clone_with(flags | SIGCHLD as usize, stack, [pidfd, core::ptr::null_mut()], run, arg) }
+}
+
+/// `tids` are what the flags need of the third and fourth argument.
+///
+/// # Safety
+/// As [`clone`].
+unsafe fn clone_with(
+    flags: usize,
+    stack: *mut u8,
+    tids: [*mut i32; 2],
+    run: extern "C" fn(*mut u8) -> !,
+    arg: *mut u8,
+) -> isize {
     let r: isize;
     // SAFETY: the child runs only `run`, on `stack`; the parent continues at 2.
     unsafe {
         asm!("syscall", "test rax, rax", "jnz 2f", "xor ebp, ebp", "mov rdi, r13", "call r12", "ud2", "2:",
-             inlateout("rax") CLONE as isize => r, in("rdi") flags | SIGCHLD as usize, in("rsi") stack,
-             in("rdx") pidfd, in("r10") 0, in("r8") 0, in("r12") run, in("r13") arg, lateout("rcx") _, lateout("r11") _);
+             inlateout("rax") CLONE as isize => r, in("rdi") flags, in("rsi") stack,
+             in("rdx") tids[0], in("r10") tids[1], in("r8") 0, in("r12") run, in("r13") arg, lateout("rcx") _, lateout("r11") _);
     }
     r
 }

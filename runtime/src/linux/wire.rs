@@ -56,8 +56,6 @@ pub const OP_RULE: u32 = 20;
 pub const OP_RESTRICT: u32 = 21;
 /// text2 = the BPF program.
 pub const OP_SECCOMP: u32 = 22;
-/// text1 = directory.
-pub const OP_CHDIR: u32 = 23;
 
 /// Library to process 1: build the sandbox; u32 flags. Descriptor: the plan.
 pub const MSG_GO: u32 = 1;
