@@ -92,7 +92,9 @@ extern "C" fn before_main(argc: i32, argv: *mut *const u8, _: *const *const u8) 
     be(BASH_NAME, false);
     read_locale();
     let Ok(stack) = sys::map(-1, action::CHILD_STACK) else { sys::exit(93) };
-    let start = action::serve(&mut Bash::of_self(), stack);
+    let mut bash = Bash::of_self();
+    let endings = bash.endings;
+    let start = action::serve(&mut bash, stack, endings);
     // SAFETY: the loader gives as many arguments as a script has; the tables of which they and the environment are taken
     // stay mapped as long as this process runs the program. A fork has no other thread.
     unsafe {
@@ -153,7 +155,7 @@ impl Between for Bash {
     fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
         self.let_go();
         if let Some((pid, pipe)) = self.next.take() {
-            let ended = signals.wait(pid, (!self.usual.is_slow).then_some(pipe), self.endings);
+            let ended = signals.wait(pid, (!self.usual.is_slow).then_some(pipe), self.endings, true);
             // No other script is asked for before this one has ended: if one is, this is it, and was not taken.
             let was_left = readable(FD_CONTROL, 0) && script_waits(buffer);
             if self.usual.hear(pipe) && !was_left {
@@ -210,7 +212,7 @@ impl Bash {
         if is_idle && let Some(inner) = self.inner {
             // Bash looks at what is blocked when it begins.
             unblock_signals();
-            let tells = self.endings.is_some();
+            let tells = self.endings.is_some_and(Endings::can_tell);
             if let Some(start) = begun::begin(inner, &self.usual, self.layout.as_ref(), (pipe, tells)) {
                 return start;
             }

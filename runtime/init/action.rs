@@ -1,7 +1,7 @@
 //! Starts actions and waits for them. One at a time; nothing that an action started outlives it. Compiled into process 1,
 //! and into the library by which process 1 becomes a bash (`ahead/`).
 
-use crate::ending::Ending;
+use crate::ending::{Ending, Endings};
 use crate::message::{put, put_long, word};
 use crate::signals::Signals;
 use crate::start::Start;
@@ -51,14 +51,15 @@ pub enum Heard {
 /// What the start of a program needs.
 struct Server {
     signals: Signals,
+    endings: Option<Endings>,
     /// The stack that children use until exec, from its upper end; messages are received at its lower end.
     stack: *mut u8,
 }
 
 /// Serves requests until the library is gone. Returns in a process that is an action. `stack` is of [`CHILD_STACK`] bytes, which
 /// take no memory before the first message, and which nobody else uses.
-pub fn serve(between: &mut impl Between, stack: *mut u8) -> Start {
-    let server = Server { signals: Signals::new(), stack };
+pub fn serve(between: &mut impl Between, stack: *mut u8, endings: Option<Endings>) -> Start {
+    let server = Server { signals: Signals::new(), endings, stack };
     let mut may_work_ahead = true;
     loop {
         if may_work_ahead && let Some(start) = between.rest() {
@@ -119,7 +120,7 @@ impl Server {
         fds.iter().for_each(|fd| close(*fd));
         match started {
             Ok(pid) => {
-                let status = self.signals.wait(pid, None, None).status();
+                let status = self.signals.wait(pid, None, self.endings, false).status();
                 finish((status, child.errno), sweep());
             }
             Err(e) => finish((0, e as u32), 0),

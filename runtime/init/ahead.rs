@@ -2,7 +2,7 @@
 //! stands before its `main`, and the next scripts are its forks: see `ahead/`.
 
 use crate::action::{Between, Heard};
-use crate::ending;
+use crate::ending::Endings;
 use crate::message::word;
 use crate::signals::Signals;
 use crate::start::Start;
@@ -21,15 +21,14 @@ pub struct Plain {
     actions: u32,
     /// Says how many processes are in the group.
     count: Option<i32>,
-    /// What hears of endings, or −1.
-    endings: i32,
+    endings: Option<Endings>,
     may_become_bash: bool,
     /// What was not said yet.
     ready: Option<Ready>,
 }
 
 impl Plain {
-    pub fn new(ready: Option<Ready>, endings: i32) -> Plain {
+    pub fn new(ready: Option<Ready>, endings: Option<Endings>) -> Plain {
         Plain { actions: 0, count: None, endings, may_become_bash: true, ready }
     }
 }
@@ -38,8 +37,8 @@ impl Between for Plain {
     fn rest(&mut self) -> Option<Start> {
         let is_time = || self.actions >= MANY || !readable(FD_CONTROL, PAUSE);
         if self.may_become_bash && self.actions > 0 && is_time() {
-            if let Some(count) = self.count.take() {
-                ending::pass_on(self.endings, count);
+            if let Some(endings) = self.endings {
+                endings.pass_on(self.count.take());
             }
             // The control socket, the null device and the walls stay; everything else closes by itself.
             let argv = [

@@ -38,19 +38,6 @@ pub struct BpfProgram {
     pub code: *const u8,
 }
 
-/// Has the program that this process is about to become hear of endings. `count` is a file that says how many processes are in
-/// its group.
-#[allow(dead_code, reason = "a bash has it from process 1")]
-pub fn pass_on(listener: i32, count: i32) {
-    const DUPFD_CLOEXEC: u32 = 1030;
-    // Neither may have the other's number while it is moved.
-    let aside = |fd: i32| check(syscall!(FCNTL, fd, DUPFD_CLOEXEC, FD_COUNT + 1));
-    if let (Ok(count), Ok(listener)) = (aside(count), aside(listener)) {
-        syscall!(DUP2, count, FD_COUNT);
-        syscall!(DUP2, listener, FD_ENDINGS);
-    }
-}
-
 /// Ends this process, which is a script, and says so. Returns where nobody hears it.
 #[allow(dead_code, reason = "process 1 is no script")]
 pub fn tell(status: i32) {
@@ -71,25 +58,61 @@ pub struct Ending {
 
 /// Process 1's ear.
 #[derive(Clone, Copy)]
-pub struct Endings(());
+pub struct Endings {
+    listener: i32,
+    /// Says how many processes are in the group; −1 where nothing does.
+    count: i32,
+}
 
 impl Endings {
-    /// `None` where this process does not hear of them.
-    #[allow(dead_code, reason = "only a bash does")]
+    /// That of [`filter`].
+    #[allow(dead_code, reason = "a bash has it from process 1")]
+    pub fn of(listener: i32) -> Option<Endings> {
+        (listener >= 0).then_some(Endings { listener, count: -1 })
+    }
+
+    /// That which was passed on to this process.
+    #[allow(dead_code, reason = "only a bash was something else before")]
     pub fn of_self() -> Option<Endings> {
         const F_GETFD: u32 = 1;
         // Nothing else survives the exec with such a number.
-        let is_open = |fd: i32| check(syscall!(FCNTL, fd, F_GETFD)).is_ok();
-        (is_open(FD_ENDINGS) && is_open(FD_COUNT)).then_some(Endings(()))
+        let open = |fd: i32| check(syscall!(FCNTL, fd, F_GETFD)).map(|_| fd);
+        Some(Endings { listener: open(FD_ENDINGS).ok()?, count: open(FD_COUNT).unwrap_or(-1) })
     }
 
-    /// Who has said that it ends, if that is this process and nobody else is left. All others go on as if they had not
+    /// Has the program that this process is about to become hear of endings; with a `count`, before they are there.
+    #[allow(dead_code, reason = "a bash becomes nothing else")]
+    pub fn pass_on(self, count: Option<i32>) {
+        const DUPFD_CLOEXEC: u32 = 1030;
+        // Neither may have the other's number while it is moved.
+        let aside = |fd: i32| check(syscall!(FCNTL, fd, DUPFD_CLOEXEC, FD_COUNT + 1));
+        let (count, listener) = (count.map(aside), aside(self.listener));
+        if let Some(Ok(count)) = count {
+            syscall!(DUP2, count, FD_COUNT);
+        }
+        if let Ok(listener) = listener {
+            syscall!(DUP2, listener, FD_ENDINGS);
+        }
+    }
+
+    /// What can be read when one has come.
+    pub fn fd(self) -> i32 {
+        self.listener
+    }
+
+    /// Whether ends can be told early.
+    #[allow(dead_code, reason = "only a bash starts scripts that tell")]
+    pub fn can_tell(self) -> bool {
+        self.count >= 0
+    }
+
+    /// Who has said that it ends, if that is this script and nobody else is left. All others go on as if they had not
     /// been held.
-    pub fn hear(self, pid: i32) -> Option<Ending> {
+    pub fn hear(self, script: Option<i32>) -> Option<Ending> {
         const RECEIVE: u32 = 0xc050_2100;
         // struct seccomp_notif: id, pid and flags, then struct seccomp_data: number and architecture, place, six arguments.
         let mut notice = [0u64; 10];
-        check(syscall!(IOCTL, FD_ENDINGS, RECEIVE, notice.as_mut_ptr())).ok()?;
+        check(syscall!(IOCTL, self.listener, RECEIVE, notice.as_mut_ptr())).ok()?;
         let [id, who, _, _, status, micros, peak, ..] = notice;
         let ending = Ending {
             id,
@@ -97,7 +120,7 @@ impl Endings {
             status: (status as u32 & 0xff) << 8,
             used: Used { micros, peak: peak.min(u32::MAX.into()) },
         };
-        if ending.pid == pid && self.is_alone() {
+        if script == Some(ending.pid) && self.is_alone() {
             return Some(ending);
         }
         self.let_go(&ending);
@@ -107,7 +130,7 @@ impl Endings {
     /// Whether nobody but process 1 and one more is there: what a script has left running is killed before its end is told.
     fn is_alone(self) -> bool {
         let mut count = [0u8; 8];
-        let len = syscall!(PREAD64, FD_COUNT, count.as_mut_ptr(), count.len(), 0);
+        let len = syscall!(PREAD64, self.count, count.as_mut_ptr(), count.len(), 0);
         count.get(..len.max(0) as usize) == Some(ALONE)
     }
 
@@ -117,7 +140,7 @@ impl Endings {
         const CONTINUE: u64 = 1;
         // struct seccomp_notif_resp: id, value, error and flags
         let answer = [ending.id, 0, CONTINUE << 32];
-        let is_free = check(syscall!(IOCTL, FD_ENDINGS, SEND, answer.as_ptr())).is_ok();
+        let is_free = check(syscall!(IOCTL, self.listener, SEND, answer.as_ptr())).is_ok();
         if !is_free && ending.pid > 1 {
             syscall!(KILL, ending.pid, SIGKILL);
         }

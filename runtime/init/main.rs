@@ -103,7 +103,7 @@ extern "C" fn main(stack: usize) -> ! {
     };
     sys::syscall!(sys::UMASK, 0o022);
     // Only a process that is an action comes back, and this program never is one.
-    action::serve(&mut ahead::Plain::new(ready, endings), room::CHILD.start());
+    action::serve(&mut ahead::Plain::new(ready, endings), room::CHILD.start(), endings);
     exit(92)
 }
 

@@ -45,9 +45,9 @@ impl Signals {
 
     /// Waits for the end of a child and returns its status. Meanwhile does what the library asks for, and reaps. Wakes up
     /// when `pipe`, where one is given, is written to: this processor sleeps less deeply from then on.
-    /// With `endings`, its end is also what it says itself.
-    pub fn wait(&self, pid: i32, mut pipe: Option<i32>, endings: Option<Endings>) -> Ended {
-        let endings_fd = if endings.is_some() { FD_ENDINGS } else { -1 };
+    /// The end of one that `tells` is also what it says itself, if that is heard.
+    pub fn wait(&self, pid: i32, mut pipe: Option<i32>, endings: Option<Endings>, tells: bool) -> Ended {
+        let endings_fd = endings.map_or(-1, Endings::fd);
         let readable = |fd: i32| (i64::from(fd) & 0xffff_ffff) | (READABLE << 32);
         let mut status = 0;
         loop {
@@ -62,7 +62,7 @@ impl Signals {
                 pipe = None;
             }
             if fds[3] >> 48 & READABLE != 0
-                && let Some(ending) = endings.and_then(|endings| endings.hear(pid))
+                && let Some(ending) = endings.and_then(|endings| endings.hear(tells.then_some(pid)))
             {
                 return Ended::Told(ending);
             }

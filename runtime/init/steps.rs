@@ -1,6 +1,6 @@
 //! Carries the plan out: mounts, the two pivots, then the walls. See `wire.rs` for the records.
 
-use crate::ending::{self, BpfProgram};
+use crate::ending::{self, BpfProgram, Endings};
 use crate::message::{put, put_long, word};
 use crate::network::Network;
 use crate::room;
@@ -18,8 +18,7 @@ pub struct Ready {
     plan: &'static [u8],
     /// Microseconds.
     stood: u32,
-    /// What hears of endings, or −1.
-    pub endings: i32,
+    pub endings: Option<Endings>,
 }
 
 impl Ready {
@@ -70,7 +69,7 @@ pub fn build(fds: &[i32], network: Result<Network, i32>) -> Result<Ready, (u32, 
         dir_count: 0,
         plan,
         stood: 0,
-        endings: -1,
+        endings: None,
     };
     let mut state = State { ready, ruleset: -1, network: Some(network) };
     let (mut at, mut index) = (0, 0);
@@ -216,7 +215,7 @@ fn carry_out(s: &Step<'_>, state: &mut State) -> Result<(), i32> {
         }
         OP_SECCOMP => {
             let program = BpfProgram { len: (s.text2.len() / 8) as u16, code: data };
-            ready.endings = ending::filter(&program)?;
+            ready.endings = Endings::of(ending::filter(&program)?);
             Ok(())
         }
         _ => Err(EINVAL),
