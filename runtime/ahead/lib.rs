@@ -38,7 +38,7 @@ mod victim;
 use action::{Between, Heard};
 use begun::{Inner, is_script};
 use core::ffi::CStr;
-use ending::{Ending, Endings};
+use ending::{Ending, Endings, Script};
 use layout::Layout;
 use message::word;
 use signals::{Ended, Signals};
@@ -117,7 +117,7 @@ fn be(title: &CStr, open: bool) {
 /// A process 1 that is a bash.
 struct Bash {
     /// The process that becomes the next script, and our end of its pipe.
-    next: Option<(i32, i32)>,
+    next: Option<(Script, i32)>,
     /// One has ended because the script that came did not suit it.
     is_unsuited: bool,
     layout: Option<Layout>,
@@ -144,7 +144,7 @@ impl Between for Bash {
         // SAFETY: this process has one thread.
         match before_this(|| unsafe { fork() }) {
             0 => return Some(self.be_next(theirs, is_idle)),
-            pid if pid > 0 => self.next = Some((pid, ours)),
+            pid if pid > 0 => self.next = Some((Script::of(pid), ours)),
             _ => close(ours),
         }
         close(theirs);
@@ -154,8 +154,10 @@ impl Between for Bash {
     /// The next script's process listens itself: between the library and it nobody has to wake up.
     fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {
         self.let_go();
-        if let Some((pid, pipe)) = self.next.take() {
-            let ended = signals.wait(pid, (!self.usual.is_slow).then_some(pipe), self.endings, true);
+        if let Some((script, pipe)) = self.next.take() {
+            let word = (!self.usual.is_slow).then_some(pipe);
+            let ended = signals.wait(script.pid, word, (self.endings, Some(&script)));
+            script.forget();
             // No other script is asked for before this one has ended: if one is, this is it, and was not taken.
             let was_left = readable(FD_CONTROL, 0) && script_waits(buffer);
             if self.usual.hear(pipe) && !was_left {
@@ -212,7 +214,7 @@ impl Bash {
         if is_idle && let Some(inner) = self.inner {
             // Bash looks at what is blocked when it begins.
             unblock_signals();
-            let tells = self.endings.is_some_and(Endings::can_tell);
+            let tells = self.endings.is_some();
             if let Some(start) = begun::begin(inner, &self.usual, self.layout.as_ref(), (pipe, tells)) {
                 return start;
             }

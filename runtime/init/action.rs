@@ -28,10 +28,6 @@ pub trait Between {
     fn rest(&mut self) -> Option<Start>;
     /// The process of an action has begun.
     fn begun(&mut self) {}
-    /// Is given the file of RUN_COUNT.
-    fn keep(&mut self, count: i32) {
-        close(count);
-    }
     /// Waits for the library's next message, or until a process that it was for has ended.
     fn listen(&mut self, signals: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard;
 }
@@ -110,8 +106,6 @@ impl Server {
         // One that did not come is a limit that would not hold.
         let Some((doors, fds)) = fds.split_at_checked((flags >> RUN_DOORS) as usize) else { exit(91) };
         enter(doors);
-        let (count, fds) = fds.split_at_checked(usize::from(flags & RUN_COUNT != 0)).unwrap_or((&[], fds));
-        count.iter().for_each(|count| between.keep(*count));
         let start = Start::new(flags, fds);
         let mut child = Child { start, terminal: flags & RUN_TERMINAL != 0, errno: 0 };
         let started = self.spawn(&mut child, message);
@@ -120,7 +114,7 @@ impl Server {
         fds.iter().for_each(|fd| close(*fd));
         match started {
             Ok(pid) => {
-                let status = self.signals.wait(pid, None, self.endings, false).status();
+                let status = self.signals.wait(pid, None, (self.endings, None)).status();
                 finish((status, child.errno), sweep());
             }
             Err(e) => finish((0, e as u32), 0),

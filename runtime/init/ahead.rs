@@ -19,8 +19,6 @@ const MANY: u32 = 2;
 /// A process 1 that is no bash.
 pub struct Plain {
     actions: u32,
-    /// Says how many processes are in the group.
-    count: Option<i32>,
     endings: Option<Endings>,
     may_become_bash: bool,
     /// What was not said yet.
@@ -29,7 +27,7 @@ pub struct Plain {
 
 impl Plain {
     pub fn new(ready: Option<Ready>, endings: Option<Endings>) -> Plain {
-        Plain { actions: 0, count: None, endings, may_become_bash: true, ready }
+        Plain { actions: 0, endings, may_become_bash: true, ready }
     }
 }
 
@@ -38,7 +36,7 @@ impl Between for Plain {
         let is_time = || self.actions >= MANY || !readable(FD_CONTROL, PAUSE);
         if self.may_become_bash && self.actions > 0 && is_time() {
             if let Some(endings) = self.endings {
-                endings.pass_on(self.count.take());
+                endings.pass_on();
             }
             // The control socket, the null device and the walls stay; everything else closes by itself.
             let argv = [
@@ -58,10 +56,6 @@ impl Between for Plain {
         if let Some(ready) = self.ready.take() {
             ready.send();
         }
-    }
-
-    fn keep(&mut self, count: i32) {
-        self.count = Some(count);
     }
 
     fn listen(&mut self, _: &Signals, buffer: &mut [u8], fds: &mut Cmsg) -> Heard {

@@ -8,10 +8,8 @@
 
 use crate::sys::*;
 use crate::used::Used;
-use crate::wire::{ENDING, FD_COUNT, FD_ENDINGS};
-
-/// Who is in the group then: process 1 and the script.
-const ALONE: &[u8] = b"2\n";
+use crate::wire::{ENDING, FD_ENDINGS};
+use core::ffi::CStr;
 
 /// Raises the filter of system calls. Returns what hears of endings, or −1 where the kernel has no such thing (before 5.19,
 /// or because somebody around us listens already): then they are heard of as those of other processes are.
@@ -58,61 +56,46 @@ pub struct Ending {
 
 /// Process 1's ear.
 #[derive(Clone, Copy)]
-pub struct Endings {
-    listener: i32,
-    /// Says how many processes are in the group; −1 where nothing does.
-    count: i32,
-}
+pub struct Endings(i32);
 
 impl Endings {
     /// That of [`filter`].
     #[allow(dead_code, reason = "a bash has it from process 1")]
     pub fn of(listener: i32) -> Option<Endings> {
-        (listener >= 0).then_some(Endings { listener, count: -1 })
+        (listener >= 0).then_some(Endings(listener))
     }
 
     /// That which was passed on to this process.
     #[allow(dead_code, reason = "only a bash was something else before")]
     pub fn of_self() -> Option<Endings> {
         const F_GETFD: u32 = 1;
-        // Nothing else survives the exec with such a number.
-        let open = |fd: i32| check(syscall!(FCNTL, fd, F_GETFD)).map(|_| fd);
-        Some(Endings { listener: open(FD_ENDINGS).ok()?, count: open(FD_COUNT).unwrap_or(-1) })
+        // Nothing else survives the exec with this number.
+        check(syscall!(FCNTL, FD_ENDINGS, F_GETFD)).is_ok().then_some(Endings(FD_ENDINGS))
     }
 
-    /// Has the program that this process is about to become hear of endings; with a `count`, before they are there.
+    /// Has the program that this process is about to become hear of endings.
     #[allow(dead_code, reason = "a bash becomes nothing else")]
-    pub fn pass_on(self, count: Option<i32>) {
-        const DUPFD_CLOEXEC: u32 = 1030;
-        // Neither may have the other's number while it is moved.
-        let aside = |fd: i32| check(syscall!(FCNTL, fd, DUPFD_CLOEXEC, FD_COUNT + 1));
-        let (count, listener) = (count.map(aside), aside(self.listener));
-        if let Some(Ok(count)) = count {
-            syscall!(DUP2, count, FD_COUNT);
-        }
-        if let Ok(listener) = listener {
-            syscall!(DUP2, listener, FD_ENDINGS);
+    pub fn pass_on(self) {
+        const F_SETFD: u32 = 2;
+        if self.0 == FD_ENDINGS {
+            syscall!(FCNTL, FD_ENDINGS, F_SETFD, 0);
+        } else {
+            syscall!(DUP2, self.0, FD_ENDINGS);
         }
     }
 
     /// What can be read when one has come.
     pub fn fd(self) -> i32 {
-        self.listener
+        self.0
     }
 
-    /// Whether ends can be told early.
-    #[allow(dead_code, reason = "only a bash starts scripts that tell")]
-    pub fn can_tell(self) -> bool {
-        self.count >= 0
-    }
-
-    /// Who has said that it ends, if that is this script and nobody else is left. All others go on as if they had not
-    /// been held.
-    pub fn hear(self, script: Option<i32>) -> Option<Ending> {
+    /// Who has said that it ends, if that is the script and nobody else is left. All others go on as if they had not been
+    /// held.
+    pub fn hear(self, script: Option<&Script>) -> Option<Ending> {
         const RECEIVE: u32 = 0xc050_2100;
         // struct seccomp_notif: id, pid and flags, then struct seccomp_data: number and architecture, place, six arguments.
         let mut notice = [0u64; 10];
-        check(syscall!(IOCTL, self.listener, RECEIVE, notice.as_mut_ptr())).ok()?;
+        check(syscall!(IOCTL, self.0, RECEIVE, notice.as_mut_ptr())).ok()?;
         let [id, who, _, _, status, micros, peak, ..] = notice;
         let ending = Ending {
             id,
@@ -120,18 +103,11 @@ impl Endings {
             status: (status as u32 & 0xff) << 8,
             used: Used { micros, peak: peak.min(u32::MAX.into()) },
         };
-        if script == Some(ending.pid) && self.is_alone() {
+        if script.is_some_and(|script| script.pid == ending.pid && script.is_alone()) {
             return Some(ending);
         }
         self.let_go(&ending);
         None
-    }
-
-    /// Whether nobody but process 1 and one more is there: what a script has left running is killed before its end is told.
-    fn is_alone(self) -> bool {
-        let mut count = [0u8; 8];
-        let len = syscall!(PREAD64, self.count, count.as_mut_ptr(), count.len(), 0);
-        count.get(..len.max(0) as usize) == Some(ALONE)
     }
 
     /// Has it end, one way or the other.
@@ -140,9 +116,93 @@ impl Endings {
         const CONTINUE: u64 = 1;
         // struct seccomp_notif_resp: id, value, error and flags
         let answer = [ending.id, 0, CONTINUE << 32];
-        let is_free = check(syscall!(IOCTL, self.listener, SEND, answer.as_ptr())).is_ok();
+        let is_free = check(syscall!(IOCTL, self.0, SEND, answer.as_ptr())).is_ok();
         if !is_free && ending.pid > 1 {
             syscall!(KILL, ending.pid, SIGKILL);
         }
+    }
+}
+
+/// A process that becomes a script, and what the kernel says of those around it.
+pub struct Script {
+    pub pid: i32,
+    /// Its directory of threads, its children, and those of process 1. Or −1, and it is never known to be alone.
+    files: [i32; 3],
+}
+
+#[allow(dead_code, reason = "only a bash starts scripts")]
+impl Script {
+    /// Of a child of this process, which is process 1.
+    pub fn of(pid: i32) -> Script {
+        let open = |path: Path| open(path.text(), 0, 0).unwrap_or(-1);
+        let task = || Path::new(b"/proc/").number(pid).and(b"/task");
+        let threads = open(task());
+        let children = open(task().and(b"/").number(pid).and(b"/children"));
+        Script { pid, files: [threads, children, open(Path::new(b"/proc/1/task/1/children"))] }
+    }
+
+    /// Whether nobody is there but process 1 and this one, which cannot start anybody: what a script has left running is
+    /// killed before its end is told. Whoever has lost his parent is a child of process 1, so these are all.
+    fn is_alone(&self) -> bool {
+        /// Links of a directory that holds one other.
+        const ONE: u64 = 3;
+        let [threads, children, ours] = self.files;
+        let says = |fd: i32, text: &[u8]| {
+            let mut room = [0u8; 64];
+            let len = syscall!(PREAD64, fd, room.as_mut_ptr(), room.len(), 0);
+            len >= 0 && room.get(..len as usize) == Some(text)
+        };
+        file_links(threads) == Ok(ONE)
+            && says(children, b"")
+            && says(ours, Path::new(b"").number(self.pid).and(b" ").bytes())
+    }
+
+    pub fn forget(&self) {
+        self.files.iter().filter(|fd| **fd >= 0).for_each(|fd| close(*fd));
+    }
+}
+
+/// A short path in /proc.
+struct Path {
+    text: [u8; 64],
+    len: usize,
+}
+
+impl Path {
+    fn new(start: &[u8]) -> Path {
+        Path { text: [0; 64], len: 0 }.and(start)
+    }
+
+    fn and(mut self, bytes: &[u8]) -> Path {
+        for byte in bytes {
+            // The last stays NUL.
+            if let Some(slot) = self.text.get_mut(self.len).filter(|_| self.len < 63) {
+                *slot = *byte;
+                self.len += 1;
+            }
+        }
+        self
+    }
+
+    fn number(self, number: i32) -> Path {
+        let mut digits = [0u8; 10];
+        let mut rest = number.unsigned_abs();
+        let mut at = digits.len();
+        while at > 0 && (rest > 0 || at == digits.len()) {
+            at -= 1;
+            if let Some(digit) = digits.get_mut(at) {
+                *digit = b'0' + (rest % 10) as u8;
+            }
+            rest /= 10;
+        }
+        self.and(digits.get(at..).unwrap_or(&[]))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or(&[])
+    }
+
+    fn text(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.text).unwrap_or(c"")
     }
 }

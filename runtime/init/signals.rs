@@ -1,7 +1,7 @@
 //! What process 1 hears beside messages: that a child has ended, and that the library wants an action ended. The latter comes
 //! as signals, because messages may be another process's to receive: one that waits for the next script.
 
-use crate::ending::{Ending, Endings};
+use crate::ending::{Ending, Endings, Script};
 use crate::message::word;
 use crate::sys::*;
 use crate::wire::*;
@@ -45,8 +45,13 @@ impl Signals {
 
     /// Waits for the end of a child and returns its status. Meanwhile does what the library asks for, and reaps. Wakes up
     /// when `pipe`, where one is given, is written to: this processor sleeps less deeply from then on.
-    /// The end of one that `tells` is also what it says itself, if that is heard.
-    pub fn wait(&self, pid: i32, mut pipe: Option<i32>, endings: Option<Endings>, tells: bool) -> Ended {
+    /// The end of a `script` is also what it says itself, if that is heard.
+    pub fn wait(
+        &self,
+        pid: i32,
+        mut pipe: Option<i32>,
+        (endings, script): (Option<Endings>, Option<&Script>),
+    ) -> Ended {
         let endings_fd = endings.map_or(-1, Endings::fd);
         let readable = |fd: i32| (i64::from(fd) & 0xffff_ffff) | (READABLE << 32);
         let mut status = 0;
@@ -62,7 +67,7 @@ impl Signals {
                 pipe = None;
             }
             if fds[3] >> 48 & READABLE != 0
-                && let Some(ending) = endings.and_then(|endings| endings.hear(tells.then_some(pid)))
+                && let Some(ending) = endings.and_then(|endings| endings.hear(script))
             {
                 return Ended::Told(ending);
             }

@@ -216,6 +216,12 @@ pub fn file_kind(fd: i32) -> Result<(u32, u64), i32> {
     stat(fd).map(|stat| (stat[3] as u32, stat[5]))
 }
 
+/// Number of names of an open file.
+#[allow(dead_code, reason = "only a bash asks")]
+pub fn file_links(fd: i32) -> Result<u64, i32> {
+    stat(fd).map(|stat| stat[2])
+}
+
 /// Owner of an open file, and its mode.
 pub fn file_owner(fd: i32) -> Result<(u32, u32), i32> {
     stat(fd).map(|stat| ((stat[3] >> 32) as u32, stat[3] as u32))

@@ -9,7 +9,7 @@ mod under_way;
 mod wire_talk;
 
 use crate::cache::Use;
-use crate::linux::cgroup::{Cgroup, Cgroups, Entry, Member};
+use crate::linux::cgroup::{Cgroup, Cgroups, Member};
 use crate::linux::enter::{self, Init};
 use crate::linux::front::{Asked, Started};
 use crate::policy::{Clock, Network};
@@ -24,6 +24,7 @@ pub use recorded::Recorded;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -87,17 +88,17 @@ impl Sandbox {
         begun.open(policy, process1, recent)
     }
 
-    /// What process 1 is given of its cgroup with the next action, unless it has entered.
-    fn entry(&mut self) -> Result<Entry, Error> {
+    /// The files through which process 1 enters its cgroup with the next action, unless it has done so.
+    fn doors(&mut self) -> Result<Vec<File>, Error> {
         if self.has_entered {
-            return Ok(Entry::default());
+            return Ok(Vec::new());
         }
         if self.cgroup.is_none() {
             self.cgroup = Cgroup::with(&self.cgroups, &self.policy.limits)?.map(Member::of);
         }
         // What it counted for a sandbox before does not count.
         self.counts = self.group().map_or((0, 0), Cgroup::counts);
-        self.group().map_or_else(|| Ok(Entry::default()), |group| group.entry(self.plan.works_ahead))
+        self.group().map_or(Ok(Vec::new()), Cgroup::doors)
     }
 
     fn group(&self) -> Option<&Cgroup> {
@@ -105,8 +106,8 @@ impl Sandbox {
     }
 
     /// How many groups it has.
-    fn groups(&self) -> u32 {
-        self.group().map_or(0, |group| group.dirs().count() as u32)
+    fn groups(&self) -> usize {
+        self.group().map_or(0, |group| group.dirs().count())
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`].

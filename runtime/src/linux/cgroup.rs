@@ -4,7 +4,6 @@
 //! rlimits hold for each process alone, and the observation says so.
 
 use crate::asking::{BEGUN, Group};
-use crate::linux::wire::{RUN_COUNT, RUN_DOORS};
 use crate::{Error, Limits};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, OnceCell};
@@ -118,13 +117,6 @@ pub(crate) struct Cgroup {
     counters: [OnceCell<Option<File>>; 2],
 }
 
-/// Files of a group for process 1, and the flags of the message that brings them.
-#[derive(Default)]
-pub(crate) struct Entry {
-    pub files: Vec<File>,
-    pub flags: u32,
-}
-
 /// Groups of version 1 that no sandbox uses at the moment. Making and removing one takes the kernel as long as the rest of
 /// a new sandbox's plan.
 static IDLE: Mutex<Vec<Cgroup>> = Mutex::new(Vec::new());
@@ -236,7 +228,8 @@ impl Cgroup {
             let text = fs::read_to_string(dir.join(file)).unwrap_or_default();
             text.trim().parse().is_ok_and(|number: u64| number <= most)
         };
-        is_at_most(&self.pids, COUNT_FILE, 0) && is_at_most(&self.memory, "memory.usage_in_bytes", MOST_LEFT)
+        is_at_most(&self.pids, "pids.current", 0)
+            && is_at_most(&self.memory, "memory.usage_in_bytes", MOST_LEFT)
     }
 
     /// The directory in which a process can begin (clone3(2)), so that it never has to move: version 2.
@@ -256,24 +249,16 @@ impl Cgroup {
         Ok(())
     }
 
-    /// What process 1 is given with its first action. Through the first files it takes itself into the group. On v1 they
-    /// move one thread, which nothing has to wait for; moving a process waits for an RCU grace period of the kernel, 5 to 20
-    /// ms after a pause. One that `works_ahead` is told how many processes are there, too.
-    pub(crate) fn entry(&self, works_ahead: bool) -> Result<Entry, Error> {
+    /// The files through which a process takes itself into the group. On v1 they move one thread, which nothing has to
+    /// wait for; moving a process waits for an RCU grace period of the kernel, 5 to 20 ms after a pause.
+    pub(crate) fn doors(&self) -> Result<Vec<File>, Error> {
         let name = if self.version == 2 { "cgroup.procs" } else { "tasks" };
         let open = |dir: &PathBuf| {
             let file = dir.join(name);
             let opened = fs::OpenOptions::new().write(true).open(&file);
             opened.map_err(|e| Error::system(file.display().to_string(), e))
         };
-        let mut files = self.dirs().map(open).collect::<Result<Vec<_>, _>>()?;
-        let mut flags = (files.len() as u32) << RUN_DOORS;
-        let count = || File::open(self.pids.as_ref()?.join(COUNT_FILE)).ok();
-        if works_ahead && let Some(count) = count() {
-            files.push(count);
-            flags |= RUN_COUNT;
-        }
-        Ok(Entry { files, flags })
+        self.dirs().map(open).collect()
     }
 
     /// How often the kernel killed for memory, and how often a fork was refused, so far.
@@ -321,8 +306,6 @@ pub(crate) struct Setting {
 }
 
 const PIDS_FILE: &str = "pids.max";
-/// How many processes are in a group.
-const COUNT_FILE: &str = "pids.current";
 
 fn swap_file(version: u8) -> &'static str {
     if version == 2 { "memory.swap.max" } else { "memory.swappiness" }

@@ -66,7 +66,7 @@ pub const GO_ASKED: u32 = 2;
 /// Length of a MSG_GO message, its kind included.
 pub const GO_LEN: usize = 8;
 /// Library to process 1: run an action; u32 flags, u32 time, and then the payload with RUN_INLINE. Descriptors: the files
-/// that take process 1 into its cgroups (RUN_DOORS), the file with RUN_COUNT, stdin without RUN_NO_STDIN, stdout, stderr, the payload's file
+/// that take process 1 into its cgroups (RUN_DOORS), stdin without RUN_NO_STDIN, stdout, stderr, the payload's file
 /// without RUN_INLINE, and perhaps a script. The time is when this
 /// was sent, in microseconds of CLOCK_MONOTONIC, or 0 when the caller has others under way.
 pub const MSG_RUN: u32 = 2;
@@ -82,11 +82,9 @@ pub const RUN_INLINE: u32 = 8;
 pub const RUN_NO_STDIN: u32 = 16;
 /// Stdout and stderr are pipes, and stdin is one or nothing.
 pub const RUN_PIPES: u32 = 32;
-/// After the doors comes a file that says how many processes are in the group.
-pub const RUN_COUNT: u32 = 64;
 /// From this bit of the flags on: how many files take process 1 into cgroups, before the action begins. The first action
 /// has them.
-pub const RUN_DOORS: u32 = 7;
+pub const RUN_DOORS: u32 = 6;
 /// Library to process 1: what was asked for by a signal is over.
 pub const MSG_FORGET: u32 = 3;
 /// Process 1 to library: u64 µs of processor time that its children took so far, u32 count of failed optional steps, u32 µs
@@ -121,10 +119,8 @@ pub const FD_CONTROL: i32 = 3;
 pub const FD_OOM: i32 = 4;
 /// In the upper half of the status of exit_group(2): process 1 is to hear of it (`init/ending.rs`).
 pub const ENDING: u32 = u32::from_be_bytes(*b"sbx\0");
-/// Descriptors of a process 1 that is a bash, where it hears of endings: what tells of them, and a file of its cgroup that
-/// says how many processes are there.
+/// Descriptor of what tells a process 1 that is a bash of endings.
 pub const FD_ENDINGS: i32 = 5;
-pub const FD_COUNT: i32 = 6;
 /// In place of a step's index: the plan could not be read.
 pub const NO_PLAN: u32 = u32::MAX;
 /// In place of a step's index: no network namespace of its own.

@@ -48,7 +48,7 @@ impl Sandbox {
         if let Some(doubted) = self.doubted.take() {
             doubted.settle(self)?;
         }
-        let entry = self.entry()?;
+        let doors = self.doors()?;
         self.allow_memory()?;
         let (crate::Stdin::Descriptor(stdin), Some(stdout), Some(stderr)) =
             (&action.stdin, &action.stdout, &action.stderr)
@@ -56,8 +56,8 @@ impl Sandbox {
             return Err(Error::Session("expected descriptors for all three streams".into()));
         };
         let streams = (Some(stdin.as_fd()), [stdout.as_fd(), stderr.as_fd()]);
-        let (message, payload) = message(RUN_TERMINAL | entry.flags, false, &payload);
-        self.control.start((&message, payload), &entry.files, streams, None)?;
+        let (message, payload) = message(RUN_TERMINAL, doors.len(), false, &payload);
+        self.control.start((&message, payload), &doors, streams, None)?;
         self.has_entered = true;
         Ok(())
     }

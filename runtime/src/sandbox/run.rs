@@ -6,7 +6,7 @@ use super::recorded::{self, Doubted};
 use super::under_way::{UnderWay, processors};
 use super::wire_talk::{Done, message};
 use crate::action::Stdin;
-use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_DOORS, RUN_NO_STDIN, RUN_PIPES, RUN_SCRIPT};
+use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_NO_STDIN, RUN_PIPES, RUN_SCRIPT};
 use crate::{Action, Error, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -37,9 +37,7 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let flags = flags(sandbox, action);
     let mut doubted: Option<Doubted> = sandbox.doubted.take();
     let outputs = match &mut doubted {
-        Some(doubted) => {
-            doubted.outputs(&message(flags | sandbox.groups() << RUN_DOORS, false, &payload).0)?
-        }
+        Some(doubted) => doubted.outputs(&message(flags, sandbox.groups(), false, &payload).0)?,
         None => None,
     };
     if outputs.is_none()
@@ -53,10 +51,10 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let streams = if let Some(outputs) = outputs {
         Ok(Streams::of(Vec::new(), outputs.map(Some), sandbox))
     } else {
-        let entry = sandbox.entry()?;
+        let doors = sandbox.doors()?;
         sandbox.allow_memory_as_left()?;
-        let (message, payload) = message(flags | entry.flags, under_way.is_alone(), &payload);
-        Streams::open(sandbox, action, &entry.files, (&message, payload), script)
+        let (message, payload) = message(flags, doors.len(), under_way.is_alone(), &payload);
+        Streams::open(sandbox, action, &doors, (&message, payload), script)
     };
     sandbox.has_entered |= streams.is_ok();
     // Where the walls could not be built nobody listens any more: that comes first.
@@ -143,7 +141,7 @@ impl Streams {
     fn open(
         sandbox: &Sandbox,
         action: &Action,
-        groups: &[File],
+        doors: &[File],
         message: (&[u8], Option<&[u8]>),
         script: Option<Vec<u8>>,
     ) -> Result<Streams, Error> {
@@ -184,7 +182,7 @@ impl Streams {
         };
         let streams = (stdin.as_ref().map(AsFd::as_fd), [stdout.as_fd(), stderr.as_fd()]);
         let script = script.as_ref().map(AsFd::as_fd);
-        sandbox.control.start(message, groups, streams, script)?;
+        sandbox.control.start(message, doors, streams, script)?;
         Ok(Streams::of(feeds, reads, sandbox))
     }
 

@@ -83,19 +83,19 @@ impl Control {
         self.send(&[MSG_GO, if go.is_awaited { GO_AWAITED } else { 0 }], &[go.steps])
     }
 
-    /// Starts an action: its message, and its payload where that has no room in there; the files of the cgroups that process 1
-    /// has to enter, its standard streams, and a script that is too long for the payload. Without a stdin that is the null
+    /// Starts an action: its message, and its payload where that has no room in there; the doors of the cgroups that process
+    /// 1 has to enter, its standard streams, and a script that is too long for the payload. Without a stdin that is the null
     /// device.
     pub(super) fn start(
         &self,
         (message, payload): (&[u8], Option<&[u8]>),
-        groups: &[File],
+        doors: &[File],
         (stdin, outputs): (Option<BorrowedFd<'_>>, [BorrowedFd<'_>; 2]),
         script: Option<BorrowedFd<'_>>,
     ) -> Result<(), Error> {
         let payload = payload.map(sys::sealed_file).transpose();
         let payload = payload.map_err(|e| Error::system("the action's arguments", e))?;
-        let streams = groups.iter().map(File::as_fd).chain(stdin).chain(outputs);
+        let streams = doors.iter().map(File::as_fd).chain(stdin).chain(outputs);
         let fds: Vec<_> = streams.chain(payload.as_ref().map(AsFd::as_fd)).chain(script).collect();
         self.send_bytes(message, &fds)
     }
@@ -231,11 +231,11 @@ fn words(bytes: &[u8]) -> Vec<u32> {
     bytes.chunks_exact(4).map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]])).collect()
 }
 
-/// The message that starts an action, of its flags; and the payload where that has no room in it.
+/// The message that starts an action, of its flags and the number of doors; and the payload where that has no room in it.
 /// `is_alone` when this program has nothing else under way.
-pub(super) fn message(flags: u32, is_alone: bool, payload: &[u8]) -> (Vec<u8>, Option<&[u8]>) {
+pub(super) fn message(flags: u32, doors: usize, is_alone: bool, payload: &[u8]) -> (Vec<u8>, Option<&[u8]>) {
     let is_inline = RUN_HEAD + payload.len() <= RUN_LEN;
-    let flags = flags | if is_inline { RUN_INLINE } else { 0 };
+    let flags = flags | if is_inline { RUN_INLINE } else { 0 } | (doors as u32) << RUN_DOORS;
     let time = if is_alone { now() } else { 0 };
     let head = [MSG_RUN, flags, time].into_iter().flat_map(u32::to_ne_bytes);
     if is_inline {
