@@ -30,6 +30,8 @@ mod start;
 #[path = "../init/sys.rs"]
 #[allow(dead_code, unused_macros, reason = "process 1 uses the rest")]
 mod sys;
+#[path = "../init/text.rs"]
+mod text;
 #[path = "../init/used.rs"]
 mod used;
 #[path = "../init/victim.rs"]

@@ -1,10 +1,10 @@
 //! The cgroups of a sandbox, of version 1.
 
 use crate::asking::{Asking, BEGUN, Group};
-use crate::birth::Line;
 use crate::leave::MOST_GROUPS;
 use crate::paths::Place;
 use crate::sys::*;
+use crate::text::Text;
 
 const GETPID: usize = 39;
 const RMDIR: usize = 84;
@@ -46,7 +46,7 @@ pub fn remove(asking: &Asking<'_>) {
 
 /// The directory of this program's group.
 pub fn place(group: &Group<'_>) -> Option<Place> {
-    let mut number = Line::of(NAME);
+    let mut number = Text::of(NAME);
     number.number(syscall!(GETPID) as u32);
     Place::of([group.parent, number.bytes(), b"-", BEGUN])
 }

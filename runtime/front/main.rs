@@ -32,6 +32,8 @@ mod stamps;
 #[path = "../init/sys.rs"]
 #[allow(dead_code, reason = "process 1 uses the rest")]
 mod sys;
+#[path = "../init/text.rs"]
+mod text;
 #[path = "../src/linux/wire.rs"]
 #[allow(dead_code, reason = "each side of the wire uses its part")]
 mod wire;

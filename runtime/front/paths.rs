@@ -1,7 +1,7 @@
 //! Paths, and what lies there.
 
-use crate::birth::Line;
 use crate::sys::*;
+use crate::text::Text;
 
 /// Bytes of a path.
 pub const PATH: usize = 4096;
@@ -61,7 +61,7 @@ pub fn open_dir(path: &[u8], flags: u32) -> Option<i32> {
 
 /// Where an open directory is, without links; closes it.
 pub fn path_of(fd: i32, place: &mut [u8; PATH]) -> Option<&[u8]> {
-    let mut link = Line::of(b"/proc/self/fd/");
+    let mut link = Text::of(b"/proc/self/fd/");
     link.number(fd as u32);
     let len = check(syscall!(READLINKAT, AT_FDCWD, link.pointer(), place.as_mut_ptr(), place.len())).ok();
     close(fd);

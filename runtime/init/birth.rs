@@ -2,6 +2,7 @@
 //! Compiled into the library and into `front/`.
 
 use crate::sys::*;
+use crate::text::Text;
 use core::ffi::CStr;
 
 /// All but the network's, which process 1 makes for itself while it mounts.
@@ -14,8 +15,6 @@ const NEWUSER: usize = 0x1000_0000;
 const NEWPID: usize = 0x2000_0000;
 /// Lowest number to which descriptors are moved before they get their places.
 const ASIDE: i32 = 64;
-/// Room for a line.
-const LINE: usize = 40;
 
 /// What it was about when it failed.
 #[derive(Clone, Copy, PartialEq)]
@@ -36,67 +35,12 @@ pub enum Stage {
 pub struct Child {
     fds: [i32; 3],
     id: u32,
-    user: Line,
-    group: Line,
+    user: Text,
+    group: Text,
     argv: [*const u8; 2],
     envp: [*const u8; 1],
     pub stage: Stage,
     pub errno: i32,
-}
-
-/// A short text.
-pub struct Line {
-    text: [u8; LINE],
-    len: usize,
-}
-
-impl Line {
-    pub fn of(bytes: &[u8]) -> Line {
-        let mut line = Line { text: [0; LINE], len: 0 };
-        bytes.iter().for_each(|byte| line.push(*byte));
-        line
-    }
-
-    /// A line of a map: a number inside is one outside.
-    fn map(inside: u32, outside: u32) -> Line {
-        let mut line = Line::of(b"");
-        line.number(inside);
-        line.push(b' ');
-        line.number(outside);
-        line.push(b' ');
-        line.push(b'1');
-        line
-    }
-
-    fn push(&mut self, byte: u8) {
-        // The last stays NUL.
-        if self.len + 1 < LINE
-            && let Some(slot) = self.text.get_mut(self.len)
-        {
-            *slot = byte;
-            self.len += 1;
-        }
-    }
-
-    pub fn number(&mut self, number: u32) {
-        let mut power = 1_000_000_000;
-        while power > 0 {
-            if number >= power || power == 1 {
-                self.push(b'0' + (number / power % 10) as u8);
-            }
-            power /= 10;
-        }
-    }
-
-    pub fn bytes(&self) -> &[u8] {
-        self.text.get(..self.len).unwrap_or(&[])
-    }
-
-    /// With a NUL after it.
-    #[allow(dead_code, reason = "the library needs no path")]
-    pub fn pointer(&self) -> *const u8 {
-        self.text.as_ptr()
-    }
 }
 
 impl Child {
@@ -106,14 +50,24 @@ impl Child {
         Child {
             fds,
             id,
-            user: Line::map(id, uid),
-            group: Line::map(id, gid),
+            user: map(id, uid),
+            group: map(id, gid),
             argv: [c"sbx-init".as_ptr().cast(), core::ptr::null()],
             envp: [core::ptr::null()],
             stage: Stage::Nothing,
             errno: 0,
         }
     }
+}
+
+/// A line of a map: a number inside is one outside.
+fn map(inside: u32, outside: u32) -> Text {
+    let mut line = Text::of(b"");
+    line.number(inside);
+    line.add(b" ");
+    line.number(outside);
+    line.add(b" 1");
+    line
 }
 
 /// Becomes process 1. If that fails, the [`Child`] says why.

@@ -7,9 +7,9 @@
 //! it becomes a bash (`ahead/`).
 
 use crate::sys::*;
+use crate::text::Text;
 use crate::used::Used;
 use crate::wire::{ENDING, FD_ENDINGS};
-use core::ffi::CStr;
 
 /// Raises the filter of system calls. Returns what hears of endings, or −1 where the kernel has no such thing (before 5.19,
 /// or because somebody around us listens already): then they are heard of as those of other processes are.
@@ -134,11 +134,15 @@ pub struct Script {
 impl Script {
     /// Of a child of this process, which is process 1.
     pub fn of(pid: i32) -> Script {
-        let open = |path: Path| open(path.text(), 0, 0).unwrap_or(-1);
-        let task = || Path::new(b"/proc/").number(pid).and(b"/task");
-        let threads = open(task());
-        let children = open(task().and(b"/").number(pid).and(b"/children"));
-        Script { pid, files: [threads, children, open(Path::new(b"/proc/1/task/1/children"))] }
+        let open = |path: &Text| open(path.as_c(), 0, 0).unwrap_or(-1);
+        let mut path = Text::of(b"/proc/");
+        path.number(pid as u32);
+        path.add(b"/task");
+        let threads = open(&path);
+        path.add(b"/");
+        path.number(pid as u32);
+        path.add(b"/children");
+        Script { pid, files: [threads, open(&path), open(&Text::of(b"/proc/1/task/1/children"))] }
     }
 
     /// Whether nobody is there but process 1 and this one, which cannot start anybody: what a script has left running is
@@ -152,57 +156,13 @@ impl Script {
             let len = syscall!(PREAD64, fd, room.as_mut_ptr(), room.len(), 0);
             len >= 0 && room.get(..len as usize) == Some(text)
         };
-        file_links(threads) == Ok(ONE)
-            && says(children, b"")
-            && says(ours, Path::new(b"").number(self.pid).and(b" ").bytes())
+        let mut this = Text::of(b"");
+        this.number(self.pid as u32);
+        this.add(b" ");
+        file_links(threads) == Ok(ONE) && says(children, b"") && says(ours, this.bytes())
     }
 
     pub fn forget(&self) {
         self.files.iter().filter(|fd| **fd >= 0).for_each(|fd| close(*fd));
-    }
-}
-
-/// A short path in /proc.
-struct Path {
-    text: [u8; 64],
-    len: usize,
-}
-
-impl Path {
-    fn new(start: &[u8]) -> Path {
-        Path { text: [0; 64], len: 0 }.and(start)
-    }
-
-    fn and(mut self, bytes: &[u8]) -> Path {
-        for byte in bytes {
-            // The last stays NUL.
-            if let Some(slot) = self.text.get_mut(self.len).filter(|_| self.len < 63) {
-                *slot = *byte;
-                self.len += 1;
-            }
-        }
-        self
-    }
-
-    fn number(self, number: i32) -> Path {
-        let mut digits = [0u8; 10];
-        let mut rest = number.unsigned_abs();
-        let mut at = digits.len();
-        while at > 0 && (rest > 0 || at == digits.len()) {
-            at -= 1;
-            if let Some(digit) = digits.get_mut(at) {
-                *digit = b'0' + (rest % 10) as u8;
-            }
-            rest /= 10;
-        }
-        self.and(digits.get(at..).unwrap_or(&[]))
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.text.get(..self.len).unwrap_or(&[])
-    }
-
-    fn text(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.text).unwrap_or(c"")
     }
 }

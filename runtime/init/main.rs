@@ -27,6 +27,7 @@ mod start;
 mod steps;
 #[allow(dead_code, reason = "the bash that it becomes uses the rest")]
 mod sys;
+mod text;
 mod used;
 mod victim;
 

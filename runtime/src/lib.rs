@@ -55,6 +55,8 @@ mod stamps;
 #[expect(unsafe_code, reason = "raw system calls, as in process 1")]
 #[allow(dead_code, unused_imports, reason = "process 1 uses the rest")]
 mod sys;
+#[path = "../init/text.rs"]
+mod text;
 mod timings;
 mod view;
 mod workspace;
