@@ -146,7 +146,13 @@ impl Between for Bash {
         // SAFETY: this process has one thread.
         match before_this(|| unsafe { fork() }) {
             0 => return Some(self.be_next(theirs, is_idle)),
-            pid if pid > 0 => self.next = Some((Script::of(pid), ours)),
+            pid if pid > 0 => {
+                let mut script = Script::of(pid);
+                if is_idle {
+                    script.watch();
+                }
+                self.next = Some((script, ours));
+            }
             _ => close(ours),
         }
         close(theirs);
@@ -159,7 +165,6 @@ impl Between for Bash {
         if let Some((script, pipe)) = self.next.take() {
             let word = (!self.usual.is_slow).then_some(pipe);
             let ended = signals.wait(script.pid, word, (self.endings, Some(&script)));
-            script.forget();
             // No other script is asked for before this one has ended: if one is, this is it, and was not taken.
             let was_left = readable(FD_CONTROL, 0) && script_waits(buffer);
             if self.usual.hear(pipe) && !was_left {

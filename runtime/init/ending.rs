@@ -123,17 +123,37 @@ impl Endings {
     }
 }
 
-/// A process that becomes a script, and what the kernel says of those around it.
+/// A process that becomes a script, a child of this process, which is process 1.
 pub struct Script {
     pub pid: i32,
-    /// Its directory of threads, its children, and those of process 1. Or −1, and it is never known to be alone.
-    files: [i32; 3],
+    around: Option<Around>,
 }
 
 #[allow(dead_code, reason = "only a bash starts scripts")]
 impl Script {
-    /// Of a child of this process, which is process 1.
     pub fn of(pid: i32) -> Script {
+        Script { pid, around: None }
+    }
+
+    /// Prepares to be asked whether it is alone, which then takes less time.
+    pub fn watch(&mut self) {
+        self.around = Some(Around::of(self.pid));
+    }
+
+    fn is_alone(&self) -> bool {
+        match &self.around {
+            Some(around) => around.is_empty(self.pid),
+            None => Around::of(self.pid).is_empty(self.pid),
+        }
+    }
+}
+
+/// What the kernel says of those around a child of process 1: files in /proc of its threads, of its children, and of the
+/// children of process 1. Or −1, and nothing is known.
+struct Around([i32; 3]);
+
+impl Around {
+    fn of(pid: i32) -> Around {
         let open = |path: &Text| open(path.as_c(), 0, 0).unwrap_or(-1);
         let mut path = Text::of(b"/proc/");
         path.number(pid as u32);
@@ -142,27 +162,29 @@ impl Script {
         path.add(b"/");
         path.number(pid as u32);
         path.add(b"/children");
-        Script { pid, files: [threads, open(&path), open(&Text::of(b"/proc/1/task/1/children"))] }
+        Around([threads, open(&path), open(&Text::of(b"/proc/1/task/1/children"))])
     }
 
     /// Whether nobody is there but process 1 and this one, which cannot start anybody: what a script has left running is
     /// killed before its end is told. Whoever has lost his parent is a child of process 1, so these are all.
-    fn is_alone(&self) -> bool {
+    fn is_empty(&self, pid: i32) -> bool {
         /// Links of a directory that holds one other.
         const ONE: u64 = 3;
-        let [threads, children, ours] = self.files;
+        let [threads, children, ours] = self.0;
         let says = |fd: i32, text: &[u8]| {
             let mut room = [0u8; 64];
             let len = syscall!(PREAD64, fd, room.as_mut_ptr(), room.len(), 0);
             len >= 0 && room.get(..len as usize) == Some(text)
         };
         let mut this = Text::of(b"");
-        this.number(self.pid as u32);
+        this.number(pid as u32);
         this.add(b" ");
         file_links(threads) == Ok(ONE) && says(children, b"") && says(ours, this.bytes())
     }
+}
 
-    pub fn forget(&self) {
-        self.files.iter().filter(|fd| **fd >= 0).for_each(|fd| close(*fd));
+impl Drop for Around {
+    fn drop(&mut self) {
+        self.0.iter().filter(|fd| **fd >= 0).for_each(|fd| close(*fd));
     }
 }
