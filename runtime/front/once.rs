@@ -120,12 +120,13 @@ impl<'a> Once<'a> {
 
 const GETPID: usize = 39;
 
-/// Whether a file of this mode may be an action's stdin. A regular one may not: through `/proc/self/fd` the action would
-/// have the file itself.
+/// Whether a file of this mode may be an action's stdin. A regular one may not, and a directory: through `/proc/self/fd` the
+/// action would have the file itself, or what is beneath.
 fn may_be_read(mode: u32) -> bool {
     const KIND: u32 = 0o170_000;
     const REGULAR: u32 = 0o100_000;
-    mode & KIND != REGULAR
+    const DIRECTORY: u32 = 0o040_000;
+    !matches!(mode & KIND, REGULAR | DIRECTORY)
 }
 
 /// Whether it is the null device.

@@ -86,7 +86,8 @@ impl Action {
         self
     }
 
-    /// A descriptor for its stdin, such as the caller's own.
+    /// A descriptor for its stdin, such as the caller's own. What has a name on the host the action can also change the mode
+    /// and times of, by way of `/proc/self/fd/0`; a directory is refused when the action is run.
     #[must_use]
     pub fn stdin_from(mut self, fd: OwnedFd) -> Action {
         self.stdin = Stdin::Descriptor(fd);

@@ -72,7 +72,7 @@ use linux::wire;
 pub use observation::{Denied, Observation, Outcome, Output, Stream};
 pub use plan::{Plan, Step, environment, etc_files};
 pub use policy::{Backend, Clock, Examples, Exec, Limits, Missing, Network, PRESETS, Policy, Refuse};
-pub use quantity::{ByteSize, format_duration, parse_duration};
+pub use quantity::{ByteSize, LONGEST, format_duration, parse_duration};
 pub use sandbox::{Early, Recorded, Sandbox};
 pub use session::{FileError, Session, Waited};
 pub use timings::Timings;

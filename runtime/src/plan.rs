@@ -22,6 +22,8 @@ pub(crate) use crate::linux::wire::UID;
 
 /// Where the agent's changes to the workspace gather, before the host is detached.
 pub(crate) const UPPER: &str = "/layer/upper";
+/// Signals that wait and timers of all processes of a sandbox (timer_create(2)).
+const SIGNALS: u64 = 1024;
 /// Memory that processes share by name (shm_open(3)).
 pub(crate) const SHM: &str = "/dev/shm";
 /// A gathered view has it, with places for what is mounted there.
@@ -427,6 +429,8 @@ impl Build<'_> {
         limit("nofile", libc::RLIMIT_NOFILE, u64::from(limits.files));
         limit("memlock", libc::RLIMIT_MEMLOCK, 64 << 10);
         limit("msgqueue", libc::RLIMIT_MSGQUEUE, 0);
+        // Counted for the caller too: without this, one action leaves him and his other sandboxes no signals and timers.
+        limit("sigpending", libc::RLIMIT_SIGPENDING, SIGNALS);
         limit("fsize", libc::RLIMIT_FSIZE, limits.workspace.0);
         if cgroup.memory.is_none() {
             limit("data", libc::RLIMIT_DATA, limits.memory.0);

@@ -287,14 +287,16 @@ fn parse(head: &[u8]) -> Option<Asked> {
     let path = if at == rest.len() { "/" } else { &rest[at..] };
     // One request a connection: the next one may be for another host.
     let is_kept = |field: &&str| {
-        let name = field.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let name = field.split(':').next().unwrap_or_default().trim_ascii_end().to_ascii_lowercase();
         !matches!(
             name.as_str(),
-            "connection" | "proxy-connection" | "proxy-authorization" | "keep-alive" | ""
+            "host" | "connection" | "proxy-connection" | "proxy-authorization" | "keep-alive" | ""
         )
     };
     let kept: String = fields.split("\r\n").filter(is_kept).map(|f| format!("{f}\r\n")).collect();
-    let head = format!("{method} {path} {version}\r\n{kept}Connection: close\r\n\r\n");
+    // A server of several domains is asked for the one that is allowed (RFC 9112, section 3.2.2).
+    let authority = &rest[..at];
+    let head = format!("{method} {path} {version}\r\nHost: {authority}\r\n{kept}Connection: close\r\n\r\n");
     Some(Asked { host, port, head: Some(head.into_bytes()) })
 }
 
@@ -436,11 +438,11 @@ mod tests {
     fn requests_are_read_and_rewritten() {
         let tunnel = parse(b"CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         assert_eq!((tunnel.host.as_str(), tunnel.port, tunnel.head), ("example.org", 443, None));
-        let plain = parse(b"GET http://example.org:81/a?b HTTP/1.1\r\nHost: example.org\r\nProxy-Connection: x\r\nConnection: keep-alive\r\n\r\n").unwrap();
+        let plain = parse(b"GET http://example.org:81/a?b HTTP/1.1\r\nHOST : other.org\r\nX: y\r\nProxy-Connection: x\r\nConnection: keep-alive\r\n\r\n").unwrap();
         assert_eq!((plain.host.as_str(), plain.port), ("example.org", 81));
         assert_eq!(
             String::from_utf8(plain.head.unwrap()).unwrap(),
-            "GET /a?b HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"
+            "GET /a?b HTTP/1.1\r\nHost: example.org:81\r\nX: y\r\nConnection: close\r\n\r\n"
         );
         for bad in [
             "GET /a HTTP/1.1\r\n\r\n",

@@ -42,6 +42,9 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A hundred years: no wait is longer. `Duration::MAX` has no moment at its end.
+pub const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
 
 /// Reads a span of time such as `"60s"`, `"1.5 min"` or `"250 ms"`; the units are `ms`, `s`, `min` and `h`.

@@ -33,7 +33,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use under_way::UnderWay;
 use wire_talk::{Control, Ready};
 
-/// A live confinement. Dropping it kills every process in it; no mount, process or file remains.
+/// A live confinement. Dropping it kills every process in it; no mount, process or file remains. A fork of the process that
+/// opened it can neither use nor end it.
 ///
 /// ```no_run
 /// use sbx_runtime::{Policy, Sandbox};
@@ -56,6 +57,8 @@ pub struct Sandbox {
     /// The writable areas; the first is the overlay's upper directory when the workspace is writable.
     areas: Vec<OwnedFd>,
     lower: PathBuf,
+    /// The workspace itself.
+    held: OwnedFd,
     plan: Arc<Plan>,
     policy: Arc<Policy>,
     cpu_before: std::time::Duration,
@@ -112,7 +115,8 @@ impl Sandbox {
     }
 
     /// Runs an action and hands its output on as it comes; otherwise as [`Sandbox::run`]. After a `Break` nobody reads the
-    /// stream any more: its pipe is closed, and who writes to it is told so, as by any reader that goes away.
+    /// stream any more: its pipe is closed, and who writes to it is told so, as by any reader that goes away. When `seen`
+    /// panics, the action is killed, and the panic goes on.
     ///
     /// # Errors
     /// As [`Sandbox::run`].
@@ -147,14 +151,16 @@ impl Sandbox {
             return Ok(Changes::none(&self.lower));
         };
         let fd = upper.try_clone().map_err(|e| Error::system("the overlay's upper directory", e))?;
-        Changes::read(fd, &self.lower).map_err(|e| Error::system("the overlay's upper directory", e))
+        let changes =
+            Changes::read(fd, &self.lower).map_err(|e| Error::system("the overlay's upper directory", e))?;
+        Ok(changes.over(self.held.try_clone().map_err(|e| Error::system("the workspace", e))?))
     }
 
     /// Ends the sandbox as dropping it does, but does not wait for that. Only for a program that ends now: what is left of
     /// the sandbox goes a few milliseconds after it.
     pub fn leave(self) {
         // The end of a process 1, as in a container, is the end of all who could clear up.
-        if std::process::id() == 1 {
+        if std::process::id() == 1 || !self.init.is_ours() {
             return;
         }
         let groups = self.group().into_iter().flat_map(Cgroup::dirs).cloned().collect();
@@ -226,6 +232,8 @@ impl Early {
 struct Begun {
     host: Host,
     workspace: Workspace,
+    /// Its directory, opened before process 1 shows it.
+    held: OwnedFd,
     timings: Timings,
     /// An action follows at once, so the cgroup is made while process 1 mounts. Otherwise it is made for the first action:
     /// a sandbox that only waits needs none.
@@ -277,14 +285,16 @@ impl Process1 {
 impl Begun {
     fn begin(workspace: Workspace, mut timings: Timings, acts_at_once: bool) -> Result<Begun, Error> {
         let workspace = workspace.resolved()?;
+        let held = workspace.open()?;
         let host = Host::known().for_workspace(&workspace);
         timings.end("look at the workspace");
-        Ok(Begun { host, workspace, timings, acts_at_once, under_way: UnderWay::begin() })
+        Ok(Begun { host, workspace, held, timings, acts_at_once, under_way: UnderWay::begin() })
     }
 
     /// Of what was found out the last time, for a program that acts at once.
-    fn of(host: Host, workspace: Workspace, timings: Timings) -> Begun {
-        Begun { host, workspace, timings, acts_at_once: true, under_way: UnderWay::begin() }
+    fn of(host: Host, workspace: Workspace, timings: Timings) -> Result<Begun, Error> {
+        let (held, under_way) = (workspace.open()?, UnderWay::begin());
+        Ok(Begun { host, workspace, held, timings, acts_at_once: true, under_way })
     }
 
     /// Starts process 1, with the plan where that is known.
@@ -412,6 +422,7 @@ impl Begun {
             cgroups: self.host.cgroup,
             areas,
             lower: self.workspace.lower,
+            held: self.held,
             plan,
             policy,
             cpu_before: ready.cpu,

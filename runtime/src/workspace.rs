@@ -1,6 +1,8 @@
 //! The directory that an agent works in: an untouched lower directory, seen through an overlay.
 
 use crate::Error;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// A directory of the host, where it appears in the sandbox, and what comes with it. It is never written: changes go to
@@ -63,12 +65,25 @@ impl Workspace {
         let resolve = |path: &PathBuf| {
             let fault = |why: String| Error::Workspace { path: path.display().to_string(), why };
             let real = std::fs::canonicalize(path).map_err(|e| fault(e.to_string()))?;
-            if real.is_dir() { Ok(real) } else { Err(fault("expected a directory".into())) }
+            // A path may have come out longer than the kernel takes.
+            let is_dir = real.metadata().map_err(|e| fault(e.to_string()))?.is_dir();
+            if is_dir { Ok(real) } else { Err(fault("expected a directory".into())) }
         };
         let lower = resolve(&self.lower)?;
         let objects = self.objects.as_ref().map(resolve).transpose()?;
         let at = self.at.or_else(|| Some(lower.clone()));
         Ok(Workspace { lower, at, objects })
+    }
+
+    /// Opens the directory, whose path was resolved: a link that has come into it since leads nowhere.
+    pub(crate) fn open(&self) -> Result<OwnedFd, Error> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat2(CWD, &self.lower, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).map_err(|e| {
+            Error::Workspace {
+                path: self.lower.display().to_string(),
+                why: std::io::Error::from(e).to_string(),
+            }
+        })
     }
 
     /// A git object directory that appears read-only at [`OBJECTS`], shared by all rollouts of a commit.

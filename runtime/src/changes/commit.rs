@@ -42,10 +42,18 @@ impl Withheld {
 
 const PRIVILEGED: u32 = 0o6000;
 
-pub(super) fn commit(changes: &Changes, real: &Path) -> io::Result<Commit> {
-    let Some(upper) = &changes.upper else { return Ok(Commit::default()) };
-    let cache = own_cache(real);
-    let real = Real::open(real)?;
+/// Commits to a directory: `open` opens it, and `place` is where it is known to be.
+pub(super) fn commit(
+    changes: &Changes,
+    place: &Path,
+    open: impl FnOnce() -> io::Result<Real>,
+) -> io::Result<Commit> {
+    let Some(upper) = changes.upper.as_ref().filter(|_| !changes.is_empty()) else {
+        // Who may not even read the directory has nothing to write there.
+        return Ok(Commit::default());
+    };
+    let cache = own_cache(place);
+    let real = open()?;
     let mut work = Work {
         upper,
         real: &real,
@@ -122,6 +130,12 @@ impl<'a> Work<'a> {
             Some(node) => node.what != What::Whiteout,
             None => real.stat(path).is_ok_and(|there| there.is_some()),
         };
+        let mut is_there = |path: &[u8]| real.stat(path).is_ok_and(|there| there.is_some());
+        if node.what != What::Whiteout
+            && let Some(why) = danger::last_part(path, &mut is_there)
+        {
+            return Err(why.into());
+        }
         if let Some(why) = danger::name(path, &mut exists) {
             let is_directory = there.as_ref().is_some_and(|s| kind(s) == FileType::Directory);
             return match node.what {

@@ -7,7 +7,7 @@
 use super::layer::split;
 
 /// Below a repository: what makes git run a program, or look elsewhere for what it runs. In lower case.
-const GIT_CODE: [&[u8]; 13] = [
+const GIT_CODE: [&[u8]; 14] = [
     b"branches",
     b"commondir",
     b"config",
@@ -21,30 +21,53 @@ const GIT_CODE: [&[u8]; 13] = [
     // Its list of things to do may hold `exec` lines, for `git rebase --continue`.
     b"rebase-merge",
     b"remotes",
+    // Its options may name a merge strategy, which is a program, for `git cherry-pick --continue`.
+    b"sequencer",
     b"worktrees",
 ];
 /// As [`GIT_CODE`], with what makes a plain directory a repository in the first place.
 const BARE_CODE: [&[u8]; 6] = [b"commondir", b"config", b"config.worktree", b"head", b"hooks", b"modules"];
+/// What a repository has besides, and what runs nothing by itself.
+const BARE_PARTS: [&[u8]; 2] = [b"objects", b"refs"];
+
+const MAKES_BARE: &str = "it makes the directory a bare repository: git would run what it says";
 
 /// Whether a path is or lies in a `.git`.
 pub(super) fn in_git(path: &[u8]) -> bool {
     path.split(|b| *b == b'/').any(is_git)
 }
 
-/// `.git`, in the spelling of any file system that git guards against.
+/// `.git`, in the spelling of any file system that git guards against: a workspace may lie on one.
 pub(super) fn is_git(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b".git")
+    let is_possible = name.first().is_some_and(|b| matches!(b, b'.' | b'g' | b'G') || !b.is_ascii());
+    is_possible && matches!(folded(name).as_slice(), b".git" | b"git~1")
+}
+
+/// A name as those file systems read it: in lower case, without the characters that HFS+ and an ext4 that folds case
+/// pass over, and without what NTFS and FAT cut off (`is_hfs_dotgit` and `is_ntfs_dotgit` of git).
+fn folded(name: &[u8]) -> Vec<u8> {
+    let is_seen = |c: &char| !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let seen: String = String::from_utf8_lossy(name).chars().filter(is_seen).collect();
+    let kept = seen.split([':', '\\']).next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    kept.to_ascii_lowercase().into_bytes()
+}
+
+/// Whether a name may be the short one of another on NTFS or FAT, as `COMMON~1`.
+fn is_short(name: &[u8]) -> bool {
+    name.windows(2).any(|two| two[0] == b'~' && two[1].is_ascii_digit())
 }
 
 /// Why a path may not be written, whatever it holds. `exists` tells whether a path will exist after the commit.
 pub(super) fn name(path: &[u8], exists: &mut dyn FnMut(&[u8]) -> bool) -> Option<&'static str> {
     let mut parts = path.split(|b| *b == b'/');
     if parts.next().is_some_and(is_git) {
-        let inside = path.get(5..).unwrap_or_default().to_ascii_lowercase();
-        if inside.split(|b| *b == b'/').any(is_git) {
+        let inside: Vec<Vec<u8>> = parts.map(folded).collect();
+        if inside.iter().any(|part| is_git(part)) {
             return Some("a git directory in the repository's own");
         }
-        let code = GIT_CODE.iter().any(|code| inside == *code || is_beneath(code, &inside));
+        let is_short = inside.iter().any(|part| is_short(part));
+        let inside = inside.join(&b'/');
+        let code = is_short || GIT_CODE.iter().any(|code| inside == *code || is_beneath(code, &inside));
         return code.then_some("git would run or follow what it says");
     }
     if parts.any(is_git) {
@@ -53,12 +76,23 @@ pub(super) fn name(path: &[u8], exists: &mut dyn FnMut(&[u8]) -> bool) -> Option
     let mut end = Some(path.len());
     while let Some(at) = end {
         let (dir, part) = split(&path[..at]);
-        if BARE_CODE.contains(&part.to_ascii_lowercase().as_slice()) && is_bare(dir, exists) {
-            return Some("it makes the directory a bare repository: git would run what it says");
+        let mut is_there = |p: &[u8]| p.eq_ignore_ascii_case(path) || exists(p);
+        if BARE_CODE.contains(&folded(part).as_slice()) && is_bare(dir, &mut is_there) {
+            return Some(MAKES_BARE);
         }
         end = at.checked_sub(part.len() + 1);
     }
     None
+}
+
+/// Why a path may not come to be, whatever it holds: a repository that came in parts, by one commit after the other, would
+/// be whole with it. `exists` tells whether a path is there now.
+pub(super) fn last_part(path: &[u8], exists: &mut dyn FnMut(&[u8]) -> bool) -> Option<&'static str> {
+    let (dir, part) = split(path);
+    let completes = BARE_PARTS.contains(&folded(part).as_slice())
+        && !is_bare(dir, exists)
+        && is_bare(dir, &mut |p| p.eq_ignore_ascii_case(path) || exists(p));
+    completes.then_some(MAKES_BARE)
 }
 
 /// Whether git takes a directory for a repository. The check is git's own (`is_git_directory`), names only.
@@ -103,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_tables_are_sorted_in_lower_case_and_without_duplicates() {
-        for table in [&GIT_CODE[..], &BARE_CODE[..]] {
+        for table in [&GIT_CODE[..], &BARE_CODE[..], &BARE_PARTS[..]] {
             assert!(table.windows(2).all(|w| w[0] < w[1]));
             assert!(table.iter().all(|name| name.to_ascii_lowercase() == *name));
         }
@@ -121,10 +155,23 @@ mod tests {
             ".git/modules/a/config",
             ".git/objects/info/alternates",
             ".git/rebase-merge/git-rebase-todo",
+            ".git/sequencer/opts",
             ".git/worktrees/a/gitdir",
             "sub/.git",
             "sub/.Git/HEAD",
             ".git/x/.git",
+            // On NTFS and FAT.
+            "sub/git~1",
+            "sub/.git .",
+            "sub/.git::$INDEX_ALLOCATION/config",
+            "GIT~1/hooks/pre-commit",
+            ".git./config",
+            ".git/config.",
+            ".git/COMMON~1",
+            // On HFS+, and on an ext4 that folds case.
+            "sub/.g\u{200c}it",
+            "\u{feff}.git/hooks/pre-commit",
+            ".git/ho\u{200d}oks",
         ] {
             assert!(withheld(path), "{path}");
         }
@@ -139,6 +186,9 @@ mod tests {
             ".git/info/exclude",
             ".gitignore",
             ".gitmodules",
+            "git~",
+            "git~12",
+            ".gitté",
             "config",
             "hooks/use.js",
             "sub/HEAD",
@@ -157,6 +207,8 @@ mod tests {
             assert!(with(bare, path), "{path}");
         }
         assert!(with(&["HEAD", "commondir"], "HEAD"));
+        // Where letter case does not matter.
+        assert!(with(&["x/objects", "x/refs"], "x/head"));
         for path in ["x/objects/y", "x/refs", "x/main.c", "y/config", "config"] {
             assert!(!with(bare, path), "{path}");
         }

@@ -65,6 +65,12 @@ impl Layer {
         Ok(Layer { top: Top::Directory(openat(CWD, path, flags, Mode::empty())?), owned: false })
     }
 
+    /// The lower directory of which this is a descriptor.
+    pub(super) fn of_lower(held: &OwnedFd) -> io::Result<Layer> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Layer { top: Top::Directory(openat(held, ".", flags, Mode::empty())?), owned: false })
+    }
+
     /// Opens the top directory for reading.
     pub(super) fn open_top(&self) -> io::Result<OwnedFd> {
         match &self.top {

@@ -18,6 +18,8 @@ pub use layer::Contents;
 pub use walk::{Node, What};
 
 use layer::{Layer, Side, same_bytes};
+use real::Real;
+use rustix::fs::{CWD, fstat};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::io;
@@ -41,6 +43,8 @@ use version::Budget;
 pub struct Changes {
     upper: Option<Layer>,
     lower: PathBuf,
+    /// The lower directory itself, whatever has its name meanwhile.
+    held: Option<OwnedFd>,
     nodes: Vec<Node>,
 }
 
@@ -79,18 +83,38 @@ impl Changes {
     pub fn read(upper: OwnedFd, lower: &Path) -> io::Result<Changes> {
         let upper = Layer::upper(upper);
         let nodes = walk::walk(&upper)?;
-        Ok(Changes { upper: Some(upper), lower: lower.into(), nodes })
+        Ok(Changes { upper: Some(upper), lower: lower.into(), held: None, nodes })
     }
 
     /// Changes that are held elsewhere than in a directory: their nodes, parents before children and each directory in
     /// byte order, as a walk through an overlay's upper directory would give them.
     pub fn held(nodes: Vec<Node>, contents: Box<dyn Contents>, lower: &Path) -> Changes {
-        Changes { upper: Some(Layer::held(contents)), lower: lower.into(), nodes }
+        Changes { upper: Some(Layer::held(contents)), lower: lower.into(), held: None, nodes }
     }
 
     /// No changes: the workspace was not writable.
     pub fn none(lower: &Path) -> Changes {
-        Changes { upper: None, lower: lower.into(), nodes: Vec::new() }
+        Changes { upper: None, lower: lower.into(), held: None, nodes: Vec::new() }
+    }
+
+    /// Takes a descriptor of the lower directory, which from then on is that one: whoever may write in the directory around
+    /// it could put another in its place.
+    #[must_use]
+    pub fn over(mut self, lower: OwnedFd) -> Changes {
+        self.held = Some(lower);
+        self
+    }
+
+    fn lower(&self) -> io::Result<Layer> {
+        self.itself()?.map_or_else(|| Layer::lower(&self.lower), Layer::of_lower)
+    }
+
+    /// The lower directory where it is held. One that was removed is an error, not an empty one.
+    fn itself(&self) -> io::Result<Option<&OwnedFd>> {
+        match &self.held {
+            Some(held) if fstat(held)?.st_nlink == 0 => Err(io::ErrorKind::NotFound.into()),
+            held => Ok(held.as_ref()),
+        }
     }
 
     /// Whether nothing was touched.
@@ -121,9 +145,13 @@ impl Changes {
     /// # Errors
     /// A directory cannot be read.
     pub fn try_diff(&self) -> io::Result<Vec<u8>> {
+        self.patch(false)
+    }
+
+    fn patch(&self, is_utf8: bool) -> io::Result<Vec<u8>> {
         let Some(upper) = &self.upper else { return Ok(Vec::new()) };
-        let lower = Layer::lower(&self.lower)?;
-        let (mut patch, mut budget) = (patch::Patch::default(), Budget::default());
+        let lower = self.lower()?;
+        let (mut patch, mut budget) = (patch::Patch::new(is_utf8), Budget::default());
         for (path, pair) in self.pairs()? {
             let old = pair.old.map(|side| version::read(&lower, &path, side, &mut budget));
             let new = pair.new.map(|side| version::read(upper, &path, side, &mut budget));
@@ -137,9 +165,18 @@ impl Changes {
         self.try_diff().unwrap_or_default()
     }
 
-    /// [`Changes::diff`] as text; bytes that are not UTF-8 are replaced.
+    /// As [`Changes::try_diff`], but as a text, of which no byte is lost: files that are not UTF-8 are literals too.
+    ///
+    /// # Errors
+    /// A directory cannot be read.
+    pub fn try_diff_text(&self) -> io::Result<String> {
+        // All that can be replaced is a function's name behind `@@`, cut within a character.
+        Ok(String::from_utf8_lossy(&self.patch(true)?).into_owned())
+    }
+
+    /// As [`Changes::try_diff_text`], but nothing at all when a directory cannot be read.
     pub fn diff_text(&self) -> String {
-        String::from_utf8_lossy(&self.diff()).into_owned()
+        self.try_diff_text().unwrap_or_default()
     }
 
     /// Applies the changes to the real directory: regular files, directories and links that stay inside. What could
@@ -149,14 +186,25 @@ impl Changes {
     /// # Errors
     /// The directory cannot be opened. What fails for one path is in [`Commit::withheld`].
     pub fn commit(&self, real: &Path) -> io::Result<Commit> {
-        commit::commit(self, real)
+        commit::commit(self, real, || Real::open(CWD, real))
+    }
+
+    /// [`Changes::commit`] to the workspace itself.
+    ///
+    /// # Errors
+    /// As [`Changes::commit`].
+    pub fn commit_in_place(&self) -> io::Result<Commit> {
+        commit::commit(self, &self.lower, || match self.itself()? {
+            Some(held) => Real::open(held, Path::new(".")),
+            None => Real::open(CWD, &self.lower),
+        })
     }
 
     /// What was and is at every path that differs.
     fn pairs(&self) -> io::Result<BTreeMap<Vec<u8>, Pair>> {
         let mut found: BTreeMap<Vec<u8>, Pair> = BTreeMap::new();
         let Some(upper) = &self.upper else { return Ok(found) };
-        let lower = Layer::lower(&self.lower)?;
+        let lower = self.lower()?;
         for node in self.nodes.iter().filter(|node| !danger::in_git(&node.path)) {
             if let What::Directory { opaque: false } = node.what {
                 // A directory in the place of a file; otherwise it only leads to what changed.

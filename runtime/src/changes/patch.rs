@@ -20,15 +20,15 @@ pub(super) struct Patch {
     out: Vec<u8>,
     /// Pairs that may still be compared. Files beyond are replaced as a whole.
     pairs: u64,
-}
-
-impl Default for Patch {
-    fn default() -> Patch {
-        Patch { out: Vec::new(), pairs: MAX_PAIRS }
-    }
+    /// Whether files that are not UTF-8 are written as binary ones, so that the patch can be a text.
+    is_utf8: bool,
 }
 
 impl Patch {
+    pub(super) fn new(is_utf8: bool) -> Patch {
+        Patch { out: Vec::new(), pairs: MAX_PAIRS, is_utf8 }
+    }
+
     /// Appends what happened to one path.
     pub(super) fn add(&mut self, path: &[u8], old: Option<&Version>, new: Option<&Version>) {
         match (old, new) {
@@ -49,6 +49,7 @@ impl Patch {
 const NO_BLOB: &str = "0000000000000000000000000000000000000000";
 
 fn section(patch: &mut Patch, path: &[u8], old: Option<&Version>, new: Option<&Version>) {
+    let is_utf8 = patch.is_utf8;
     let out = &mut patch.out;
     let (a, b) = (quote(b"a/", path), quote(b"b/", path));
     line(out, &[b"diff --git ", &a, b" ", &b]);
@@ -73,7 +74,11 @@ fn section(patch: &mut Patch, path: &[u8], old: Option<&Version>, new: Option<&V
         return;
     }
     let (old_hash, new_hash) = (hash(old), hash(new));
-    let binary = old.is_some_and(Version::is_binary) || new.is_some_and(Version::is_binary);
+    let other = |bytes: Option<&[u8]>| is_utf8 && bytes.is_some_and(|b| str::from_utf8(b).is_err());
+    let binary = old.is_some_and(Version::is_binary)
+        || new.is_some_and(Version::is_binary)
+        || other(before)
+        || other(after);
     let abbreviated = if binary { 40 } else { 7 };
     let mut index = format!("index {}..{}", &old_hash[..abbreviated], &new_hash[..abbreviated]);
     if let (Some(old), Some(new)) = (old, new)

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,8 +64,8 @@ pub(super) struct Real {
 }
 
 impl Real {
-    pub(super) fn open(path: &Path) -> io::Result<Real> {
-        let top = openat(CWD, path, DIRECTORY, Mode::empty())?;
+    pub(super) fn open(at: impl AsFd, path: &Path) -> io::Result<Real> {
+        let top = openat(at, path, DIRECTORY, Mode::empty())?;
         Ok(Real { top, is_root: rustix::process::geteuid().is_root(), opened: RefCell::default() })
     }
 
@@ -242,7 +242,7 @@ impl Real {
     }
 
     /// Gives what root wrote to the owner of what it replaces, or else of the directory around it.
-    fn adopt(&self, new: impl std::os::fd::AsFd, dir: &OwnedFd, old: Option<&Stat>) -> Result<()> {
+    fn adopt(&self, new: impl AsFd, dir: &OwnedFd, old: Option<&Stat>) -> Result<()> {
         if let Some((user, group)) = self.owner(dir, old)? {
             // Root without the right to do so (a container's) keeps the file.
             let _ = fchown(new, Some(user), Some(group));
@@ -295,8 +295,9 @@ fn copy(from: &mut File, to: &File) -> io::Result<()> {
     let mut at = 0;
     while at < length {
         let start = match seek(&*from, SeekFrom::Data(at)) {
-            Ok(start) => start,
-            Err(Errno::NXIO) => break,
+            // What somebody appends meanwhile is not of this copy.
+            Ok(start) if start < length => start,
+            Ok(_) | Err(Errno::NXIO) => break,
             Err(e) => return Err(e.into()),
         };
         let end = seek(&*from, SeekFrom::Hole(start))?.min(length);
@@ -318,7 +319,7 @@ fn reason(errno: Errno) -> Reason {
     match errno {
         Errno::LOOP | Errno::NOTDIR => "its directory was replaced by a link or a file meanwhile".into(),
         Errno::XDEV => "another file system is mounted there".into(),
-        Errno::NOENT => "its directory is gone".into(),
+        Errno::NOENT => Reason { why: "its directory is gone".into(), failed: true },
         other => io::Error::from(other).into(),
     }
 }

@@ -26,9 +26,20 @@ const STACK: usize = 64 << 10;
 pub(crate) struct Init {
     pidfd: OwnedFd,
     is_in_group: bool,
+    /// The process that started it.
+    owner: u32,
 }
 
 impl Init {
+    fn new(pidfd: OwnedFd, is_in_group: bool) -> Init {
+        Init { pidfd, is_in_group, owner: std::process::id() }
+    }
+
+    /// Whether this process started it, and is not a fork of that: two who speak on one socket take each other's answers.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.owner == std::process::id()
+    }
+
     pub(crate) fn kill(&self) {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
@@ -48,7 +59,7 @@ impl Init {
 
     /// One that was started already.
     pub(crate) fn of(pidfd: OwnedFd) -> Init {
-        Init { pidfd, is_in_group: false }
+        Init::new(pidfd, false)
     }
 
     /// Whether it began in its cgroup.
@@ -65,6 +76,10 @@ impl Init {
 
 impl Drop for Init {
     fn drop(&mut self) {
+        // A fork, as of Python's multiprocessing, that drops its copy does not end the sandbox of the process it comes from.
+        if !self.is_ours() {
+            return;
+        }
         self.kill();
         // Someone else in this process may have reaped it with wait(-1); then it is gone all the same.
         while let Err(rustix::io::Errno::INTR) =
@@ -123,7 +138,7 @@ pub(crate) fn start(host: &Host, control: BorrowedFd<'_>, group: Option<&File>) 
     drop(borrowed);
     // SAFETY: the kernel stored a fresh descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let init = Init { pidfd, is_in_group };
+    let init = Init::new(pidfd, is_in_group);
     if child.errno != 0 {
         let reason = io::Error::from_raw_os_error(child.errno);
         let hint = match (child.errno, child.stage) {
@@ -231,5 +246,26 @@ mod tests {
         assert!(is_in_group);
         // The process that makes its network may be there too.
         assert!((1..=2).contains(&inside.lines().count()), "{inside}");
+    }
+
+    #[test]
+    fn a_fork_does_not_end_what_the_process_it_comes_from_started() {
+        let (_ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let Ok(init) = start(&Host::probe(), theirs.as_fd(), None) else {
+            eprintln!("SKIPPED: no namespaces on this host");
+            return;
+        };
+        // SAFETY: the child of a program with threads calls nothing but close(2), getpid(2) and _exit(2).
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            drop(init);
+            // SAFETY: no destructor is to run twice.
+            unsafe { libc::_exit(0) };
+        }
+        // SAFETY: a child of ours that nobody else waits for.
+        assert_eq!(unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) }, child);
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        assert!(rustix::process::waitid(WaitId::PidFd(init.pidfd.as_fd()), ended).unwrap().is_none());
     }
 }

@@ -22,6 +22,8 @@ const X32_BIT: u32 = 0x4000_0000;
 const LAST_OLD: i64 = 334;
 const FIRST_NEW: i64 = 424;
 const LAST_NEW: i64 = 462;
+/// Of ioprio_set(2).
+const IOPRIO_WHO_USER: u32 = 3;
 /// `CLONE_NEW*`: each would open kernel code that an action has no business in.
 const CLONE_NEW: u32 = 0x7e02_0000;
 
@@ -42,6 +44,8 @@ enum Check {
     Personality,
     Execveat,
     NotOfProcess1,
+    /// As that; nor of a whole user's, which this number means.
+    NotOfUser(u32),
     /// Held if it is marked as the end of a script, and allowed.
     Exit,
     /// Of a thread: only another thread.
@@ -69,14 +73,24 @@ const fn verdict(nr: i64) -> Verdict {
         | c::SYS_sched_setscheduler
         | c::SYS_sched_setaffinity
         | c::SYS_sched_setattr => Verdict::Check(Check::NotOfProcess1),
+        c::SYS_setpriority => Verdict::Check(Check::NotOfUser(c::PRIO_USER)),
+        c::SYS_ioprio_set => Verdict::Check(Check::NotOfUser(IOPRIO_WHO_USER)),
         // The flags of clone3 lie behind a pointer: with ENOSYS, C libraries fall back to clone. The memfd calls make a
-        // file that no mount's noexec covers: the loader would map it. io_uring goes around this filter.
+        // file that no mount's noexec covers: the loader would map it. io_uring goes around this filter. What aio takes is
+        // the whole host's: one process could leave nothing to all others (`fs.aio-max-nr`).
         c::SYS_clone3
         | c::SYS_memfd_create
         | c::SYS_memfd_secret
         | c::SYS_io_uring_setup
         | c::SYS_io_uring_enter
         | c::SYS_io_uring_register
+        | c::SYS_io_setup
+        | c::SYS_io_destroy
+        | c::SYS_io_getevents
+        | c::SYS_io_submit
+        | c::SYS_io_cancel
+        // io_pgetevents
+        | 333
         | c::SYS_userfaultfd
         | c::SYS__sysctl
         | c::SYS_nfsservctl
@@ -333,8 +347,9 @@ impl Program {
             Check::Ioctl => {
                 const TIOCLINUX: u32 = 0x541c;
                 const TIOCCONS: u32 = 0x541d;
-                // Each puts characters into a terminal's input or takes it over.
-                let commands = [c::TIOCSTI as u32, TIOCLINUX, TIOCCONS, c::TIOCSETD as u32];
+                // Each puts characters into a terminal's input, takes it over or closes it to others.
+                let commands =
+                    [c::TIOCSTI as u32, TIOCLINUX, TIOCCONS, c::TIOCSETD as u32, c::TIOCEXCL as u32];
                 self.any(1, commands, [eperm, allow])
             }
             Check::Socket if self.network == Network::None => {
@@ -349,6 +364,13 @@ impl Program {
                 self.push(load(UPPER_HALF + argument(0)))
             }
             Check::NotOfProcess1 => self.any(0, [1], [eperm, allow]),
+            Check::NotOfUser(user) => {
+                let which = self.any(0, [user], [eperm, allow]);
+                let eperm = self.end(eperm);
+                // Of a group too: that of process 1 has its number.
+                self.branch(BPF_JEQ, 1, eperm, which);
+                self.push(load_argument(1))
+            }
             Check::CloneThread => {
                 let flag = c::CLONE_THREAD as u32;
                 self.mask(0, flag, [flag], [allow, eperm])
@@ -454,7 +476,7 @@ mod tests {
         let length = program(Network::None).len() / 8;
         assert!(length < 150, "{length} instructions");
         let allowed = (0..600).filter(|nr| verdict(*nr) == Verdict::Allow).count();
-        assert!((270..330).contains(&allowed), "{allowed}");
+        assert!((260..330).contains(&allowed), "{allowed}");
     }
 
     #[test]
@@ -470,6 +492,18 @@ mod tests {
         for nr in [c::SYS_sched_setaffinity, c::SYS_sched_setscheduler, c::SYS_sched_setattr] {
             assert_eq!(native(nr, [1, 8, 0, 0, 0, 0]), errno(c::EPERM), "{nr}");
             assert_eq!(native(nr, [0, 8, 0, 0, 0, 0]), ALLOW, "{nr}");
+        }
+        for (nr, user) in [(c::SYS_setpriority, 2), (c::SYS_ioprio_set, 3)] {
+            for (which, who, verdict) in [
+                (0, 0, ALLOW),
+                (0, 7, ALLOW),
+                (1, 0, ALLOW),
+                (0, 1, errno(c::EPERM)),
+                (1, 1, errno(c::EPERM)),
+            ] {
+                assert_eq!(native(nr, [which, who, 0, 0, 0, 0]), verdict, "{nr}: {which} {who}");
+            }
+            assert_eq!(native(nr, [user, 0, 19, 0, 0, 0]), errno(c::EPERM), "{nr}");
         }
         assert_eq!(native(c::SYS_socket, [1, 1, 0, 0, 0, 0]), ALLOW);
         for domain in [2, 10, 16, 17, 38, 40] {

@@ -1,5 +1,6 @@
 //! What an action and a persistent bash need of their sandbox alike.
 
+use super::run::AGAIN;
 use super::wire_talk::message;
 use super::{Sandbox, payload};
 use crate::linux::cgroup::Cgroup;
@@ -8,9 +9,10 @@ use crate::{Action, Error};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{StatVfs, fstatvfs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// Time in which the kernel must have killed everything; then the sandbox itself is killed.
-const PATIENCE: Timespec = Timespec { tv_sec: 15, tv_nsec: 0 };
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Limits that fired since they were looked at last.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,15 @@ impl Fired {
 }
 
 impl Sandbox {
+    /// Whether this process may speak to process 1.
+    ///
+    /// # Errors
+    /// It is a fork of the one that opened the sandbox.
+    pub(crate) fn check_ours(&self) -> Result<(), Error> {
+        const FORKED: &str = "it belongs to the process that this one was forked from; open another one here";
+        if self.init.is_ours() { Ok(()) } else { Err(Error::Gone(FORKED.into())) }
+    }
+
     /// Sets the memory limit: what is in the writable areas is memory too, but not the next action's.
     pub(crate) fn allow_memory(&self) -> Result<(), Error> {
         self.group().map_or(Ok(()), |cgroup| {
@@ -43,6 +54,7 @@ impl Sandbox {
 
     /// Starts an action whose descriptors are all the caller's, on a terminal, and does not wait for it.
     pub(crate) fn launch(&mut self, action: &Action) -> Result<(), Error> {
+        self.check_ours()?;
         let system = |e| Error::system("the action's arguments", e);
         let (payload, _) = payload::encode(action, &self.plan).map_err(system)?;
         if let Some(doubted) = self.doubted.take() {
@@ -74,11 +86,14 @@ impl Sandbox {
 
     /// Kills all that was begun, and waits for its end.
     pub(crate) fn kill_all(&mut self) -> Result<(), Error> {
-        self.init.end_action(true);
+        let over = Instant::now() + PATIENCE;
         let control = self.control.fd();
         let mut fds = [PollFd::from_borrowed_fd(control, PollFlags::IN)];
         loop {
-            match poll(&mut fds, Some(&PATIENCE)) {
+            self.init.end_action(true);
+            let time = Timespec { tv_sec: 0, tv_nsec: AGAIN.as_nanos() as i64 };
+            match poll(&mut fds, Some(&time)) {
+                Ok(0) if Instant::now() < over => {}
                 Ok(0) => {
                     self.init.kill();
                     return Err(Error::Gone("a process did not die".into()));

@@ -29,7 +29,8 @@ pub(super) fn encode(action: &Action, plan: &Plan) -> io::Result<(Vec<u8>, Optio
         }
         What::Program(argv) => {
             let name = argv.first().ok_or_else(|| invalid("expected a program, found an empty command"))?;
-            let programs = if name.as_bytes().contains(&b'/') {
+            // Beside a directory of PATH an empty name would be that directory.
+            let programs = if name.is_empty() || name.as_bytes().contains(&b'/') {
                 vec![name.clone()]
             } else {
                 PATH.split(':').map(|dir| OsString::from(format!("{dir}/")).concat(name)).collect()

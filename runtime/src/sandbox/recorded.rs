@@ -130,7 +130,7 @@ impl Recorded {
         let Answer { host, policy, plan, view, tree } = serde_json::from_slice(answer).ok()?;
         timings.end("read the record of the last time");
         // It appears under its own path.
-        let mut begun = Begun::of(host, Workspace::new(&plan.workspace), timings);
+        let mut begun = Begun::of(host, Workspace::new(&plan.workspace), timings).ok()?;
         let is_compared = started.as_ref().is_some_and(|started| started.is_compared);
         let (process1, asked, how) = match started {
             Some(started) => {

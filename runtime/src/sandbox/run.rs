@@ -7,14 +7,16 @@ use super::under_way::{UnderWay, processors};
 use super::wire_talk::{Done, message};
 use crate::action::Stdin;
 use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_NO_STDIN, RUN_PIPES, RUN_SCRIPT};
-use crate::{Action, Error, Observation, Outcome, Output, Stream};
+use crate::{Action, Error, LONGEST, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::fs::{FileType, OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
+use std::any::Any;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 /// Time between SIGTERM and SIGKILL when the wall time is over.
@@ -23,6 +25,9 @@ const GRACE: Duration = Duration::from_secs(2);
 const SIGXFSZ: u32 = 25;
 /// Time in which the kernel must have killed everything; then the sandbox itself is killed.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How often it is asked meanwhile. A signal is not kept while one like it is on its way to process 1, and an action can send
+/// those too, all the time.
+pub(super) const AGAIN: Duration = Duration::from_millis(20);
 /// An action that writes this many times its kept output is killed: nobody reads it, and it only burns the processor.
 const OUTPUT_FACTOR: u64 = 1024;
 /// …but never below this many bytes of one stream.
@@ -35,6 +40,7 @@ const SHORT: Duration = Duration::from_millis(1);
 type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]) -> ControlFlow<()>;
 
 pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Result<Observation, Error> {
+    sandbox.check_ours()?;
     let (payload, script) =
         payload::encode(action, &sandbox.plan).map_err(|e| Error::system("the action's arguments", e))?;
     let flags = flags(sandbox, action);
@@ -66,6 +72,7 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     }
     let mut streams = streams?;
     let end = streams.serve(sandbox, action, started, seen)?;
+    let panic = streams.panic.take();
     if end.done.errno != 0 {
         let text = exec_failure(action, end.done.errno);
         streams.outputs[1].push(text.as_bytes());
@@ -78,7 +85,19 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let most = since.map_or(Duration::MAX, |since| (ended - since).saturating_mul(processors() as u32));
     let cpu = end.done.cpu.saturating_sub(sandbox.cpu_before).min(most);
     sandbox.cpu_before += cpu;
-    Ok(observe(sandbox, streams, &end, (wall, cpu)))
+    let observation = observe(sandbox, streams, &end, (wall, cpu));
+    panic.map_or(Ok(observation), |panic| resume_unwind(panic))
+}
+
+/// A caller's descriptor as a stdin. A directory is none: by way of it an action would reach all that is beneath, to change
+/// modes and times or speak to sockets, which Landlock does not look at.
+fn readable(fd: &OwnedFd) -> Result<OwnedFd, Error> {
+    let stat = rustix::fs::fstat(fd).map_err(|e| Error::system("stdin", e))?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        let why = "expected a file, a pipe, a socket or a terminal, found a directory";
+        return Err(Error::system("stdin", std::io::Error::other(why)));
+    }
+    fd.try_clone().map_err(|e| Error::system("stdin", e))
 }
 
 /// The flags of an action's message.
@@ -120,6 +139,8 @@ struct Streams {
     feeds: Vec<Feed>,
     reads: [Option<OwnedFd>; 2],
     outputs: [Output; 2],
+    /// The caller's, who heard of the output. It waits until the action is over: its end would be taken for the next one's.
+    panic: Option<Box<dyn Any + Send>>,
 }
 
 /// Bytes on their way into the action: its stdin, or a long script.
@@ -169,7 +190,7 @@ impl Streams {
             // Opened by the action: one description for all sandboxes would let them lock it, and so speak to each other.
             Stdin::Null => None,
             Stdin::Bytes(bytes) => Some(feed(bytes.clone())?),
-            Stdin::Descriptor(fd) => Some(fd.try_clone().map_err(system)?),
+            Stdin::Descriptor(fd) => Some(readable(fd)?),
         };
         let script = script.map(&mut feed).transpose()?;
         let mut reads = [None, None];
@@ -196,7 +217,7 @@ impl Streams {
 
     fn of(feeds: Vec<Feed>, reads: [Option<OwnedFd>; 2], sandbox: &Sandbox) -> Streams {
         let limit = sandbox.policy.limits.output.0;
-        Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)] }
+        Streams { feeds, reads, outputs: [Output::with_limit(limit), Output::with_limit(limit)], panic: None }
     }
 
     /// Moves bytes until the action has ended and all it wrote was read.
@@ -208,16 +229,16 @@ impl Streams {
         seen: Seen<'_>,
     ) -> Result<End, Error> {
         let limits = &sandbox.policy.limits;
-        let time = action.time.map_or(limits.time, |t| t.min(limits.time));
+        let time = action.time.map_or(limits.time, |t| t.min(limits.time)).min(LONGEST);
         let most = (limits.output.0.saturating_mul(OUTPUT_FACTOR)).max(OUTPUT_FLOOR);
         let mut deadline = started + time;
-        let (mut done, mut stop, mut killed) = (None, None, false);
+        let (mut done, mut stop, mut over) = (None, None, None);
         let has_paused = sandbox.ended.is_some_and(|ended| started.saturating_duration_since(ended) > SHORT);
         let mut is_quiet = has_paused && self.feeds.is_empty();
         while done.is_none() || self.reads.iter().any(Option::is_some) {
             let now = Instant::now();
             if now >= deadline {
-                if done.is_some() || killed {
+                if done.is_some() || over.is_some_and(|over| now >= over) {
                     // Nothing can hold our pipes open but a process that the kernel did not kill.
                     sandbox.init.kill();
                     return Err(Error::Gone("a process did not die".into()));
@@ -228,8 +249,8 @@ impl Streams {
                     deadline = now + GRACE;
                 } else {
                     sandbox.init.end_action(true);
-                    killed = true;
-                    deadline = now + PATIENCE;
+                    over.get_or_insert(now + PATIENCE);
+                    deadline = now + AGAIN;
                 }
                 continue;
             }
@@ -245,12 +266,13 @@ impl Streams {
                 self.feeds.clear();
                 deadline = Instant::now() + PATIENCE;
             }
-            if stop.is_none() && self.outputs.iter().any(|o| o.total() > most) {
+            let is_unwanted = self.panic.is_some() || self.outputs.iter().any(|o| o.total() > most);
+            if stop.is_none() && is_unwanted {
                 stop = Some(Stop::Output);
                 if done.is_none() {
                     sandbox.init.end_action(true);
-                    killed = true;
-                    deadline = Instant::now() + PATIENCE;
+                    let now = Instant::now();
+                    (over, deadline) = (Some(now + PATIENCE), now + AGAIN);
                 }
             }
         }
@@ -291,7 +313,13 @@ impl Streams {
         for ((slot, output), stream) in self.reads.iter_mut().zip(&mut self.outputs).zip(streams) {
             let is_read = read_all(slot, |bytes| {
                 output.push(bytes);
-                seen(stream, bytes)
+                if self.panic.is_some() {
+                    return ControlFlow::Break(());
+                }
+                catch_unwind(AssertUnwindSafe(|| seen(stream, bytes))).unwrap_or_else(|panic| {
+                    self.panic = Some(panic);
+                    ControlFlow::Break(())
+                })
             });
             if is_read.is_break() {
                 *slot = None;

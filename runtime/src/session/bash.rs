@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 const PRELUDE: &str = "exec 63>&1; PS1= PS2= PROMPT_COMMAND=; unset HISTFILE; set +o history +H; \
                        __sbx() { return \"$1\"; }";
 
+/// Said after a script: what its status was.
+const STATUS: &str = "__sbx_status=$?; ";
+
 /// Time that the rest of a script's output may take to come, when bash has said that the script is over.
 const REST: Duration = Duration::from_secs(1);
 
@@ -99,7 +102,7 @@ impl Bash {
             status: 0,
             cwd: Vec::new(),
         };
-        bash.say(PRELUDE.as_bytes(), None);
+        bash.say(PRELUDE.as_bytes(), STATUS, None);
         Ok(bash)
     }
 
@@ -110,16 +113,18 @@ impl Bash {
         let mut line = format!("__sbx {}; eval ", self.status).into_bytes();
         quote(script, &mut line);
         line.extend(b" <&63 63>&-");
-        self.say(&line, None);
+        self.say(&line, STATUS, None);
     }
 
     /// Gives bash a command of ours, which has the socket as stdin and may write to it. With `bytes` it writes one byte
     /// when it is about to read them, and another when it has read all: bash itself reads ahead.
     pub(super) fn run_ours(&mut self, command: &[u8], bytes: Option<&[u8]>) {
-        self.say(command, bytes);
+        // As a condition: after `set -e` a command of ours that fails would end bash.
+        let line = [b"if ", command, b"; then __sbx_status=0; else __sbx_status=$?; fi"].concat();
+        self.say(&line, "", bytes);
     }
 
-    fn say(&mut self, line: &[u8], bytes: Option<&[u8]>) {
+    fn say(&mut self, line: &[u8], then: &str, bytes: Option<&[u8]>) {
         let number = format!("{:016x}", RandomState::new().build_hasher().finish());
         self.sign = format!("\0{number}\0").into_bytes();
         (self.signed, self.busy) = (false, true);
@@ -128,7 +133,7 @@ impl Bash {
         self.feed.push(b'\n');
         // An empty line first: after an open quote bash's parser takes what follows for a part of it.
         let end = format!(
-            "\n{{ __sbx_status=$?; builtin printf '\\000{number}\\000' >&63; \
+            "\n{{ {then}builtin printf '\\000{number}\\000' >&63; \
              builtin printf '\\000{number}\\000%s\\000%s\\000' \"$__sbx_status\" \"$PWD\" >&0; }} 2>/dev/null\n"
         );
         match bytes {

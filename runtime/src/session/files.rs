@@ -90,8 +90,8 @@ impl Session {
         let command = [
             b"builtin printf r >&0; /usr/bin/head -c ".as_slice(), count.as_bytes(), b" | ( __f=", &quoted,
             b"; if [[ -d $__f ]]; then s=43; else [[ -d ${__f%/*} ]] || /usr/bin/mkdir -p -- \"${__f%/*}\"; \
-               if [[ ! -d ${__f%/*} ]]; then s=42; else if ( : >> \"$__f\" ); then /usr/bin/cat > \"$__f\"; s=$?; else s=44; fi; fi; fi; \
-               /usr/bin/cat > /dev/null; exit $s ) 2>/dev/null 63>&-; __s=$?; builtin printf d >&0; __sbx $__s",
+               if [[ ! -d ${__f%/*} ]]; then s=42; else if ( : >> \"$__f\" ); then /usr/bin/cat >| \"$__f\"; s=$?; else s=44; fi; fi; fi; \
+               /usr/bin/cat >| /dev/null; __sbx $s ) 2>/dev/null 63>&-; __s=$?; builtin printf d >&0; __sbx $__s",
         ]
         .concat();
         for program in ["cat", "mkdir"] {
@@ -118,6 +118,7 @@ impl Session {
 
     /// Runs a command of ours on the socket; returns its status and what it wrote there.
     fn ours(&mut self, command: &[u8], bytes: Option<&[u8]>) -> Result<(i32, Vec<u8>), Error> {
+        self.sandbox.check_ours()?;
         self.expect("head")?;
         if command.contains(&0) {
             return Err(Error::Session("expected a path without NUL bytes".into()));

@@ -7,7 +7,7 @@ mod terminal;
 pub use files::FileError;
 
 use crate::sandbox::Sandbox;
-use crate::{Changes, Error, Observation, Outcome, Output, Policy, Workspace};
+use crate::{Changes, Error, LONGEST, Observation, Outcome, Output, Policy, Workspace};
 use bash::{Bash, Heard, Until};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -142,6 +142,7 @@ impl Session {
         if self.is_busy() {
             return Err(Error::Session("a script is still running: wait for it, or interrupt it".into()));
         }
+        self.sandbox.check_ours()?;
         let limits = self.sandbox.policy().limits.clone();
         self.sandbox.allow_memory()?;
         self.bash()?.run(script);
@@ -157,8 +158,9 @@ impl Session {
     pub fn wait(&mut self, time: Duration, quiet: Option<Duration>) -> Result<Waited, Error> {
         let limits = self.sandbox.policy().limits.clone();
         let most = limits.output.0.saturating_mul(OUTPUT_FACTOR).max(OUTPUT_FLOOR);
-        let over = self.started + limits.time;
-        let deadline = (Instant::now() + time).min(over);
+        let over = self.started + limits.time.min(LONGEST);
+        let deadline = (Instant::now() + time.min(LONGEST)).min(over);
+        let quiet = quiet.map(|quiet| quiet.min(LONGEST));
         let heard = self.hear(Until { deadline, quiet, most: most.saturating_sub(self.output.total()) })?;
         match heard {
             Heard::Ended => self.ended().map(|seen| Waited::Ended(Box::new(seen))),
@@ -173,6 +175,7 @@ impl Session {
 
     fn hear(&mut self, until: Until) -> Result<Heard, Error> {
         let Session { bash, sandbox, output, .. } = self;
+        sandbox.check_ours()?;
         let Some(bash) = bash.as_mut().filter(|b| b.busy) else {
             return Err(Error::Session("nothing runs".into()));
         };
@@ -290,6 +293,7 @@ impl Session {
 
     fn running(&self) -> Result<&Bash, Error> {
         let nothing = || Error::Session("nothing runs".into());
+        self.sandbox.check_ours()?;
         self.bash.as_ref().filter(|b| b.busy).ok_or_else(nothing)
     }
 

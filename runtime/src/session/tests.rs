@@ -176,6 +176,21 @@ fn a_wait_without_time_finds_the_end() {
 }
 
 #[test]
+fn a_wait_need_have_no_bound() {
+    let Some((dir, mut s)) = session() else { return };
+    for quiet in [None, Some(Duration::MAX)] {
+        s.start("echo x").unwrap();
+        let Waited::Ended(seen) = s.wait(Duration::MAX, quiet).unwrap() else { panic!("it has ended") };
+        assert_eq!(seen.stdout.text(), "x\n");
+    }
+    let mut policy = Policy::preset("whitelist").unwrap();
+    policy.limits.time = Duration::MAX;
+    assert!(Session::open(&policy, dir.path()).unwrap().run("true").unwrap().success());
+    let mut sandbox = Sandbox::open(&policy, dir.path()).unwrap();
+    assert!(sandbox.command("true").time(Duration::MAX).output().unwrap().success());
+}
+
+#[test]
 fn an_end_that_ctrl_c_took_off_the_terminal_is_known() {
     let Some((_dir, mut s)) = session() else { return };
     for _ in 0..5 {
@@ -243,6 +258,35 @@ fn files_are_read_and_written_in_the_sandbox() {
     said(&mut s, "ln -s /etc/passwd link; ln -s /nowhere/x broken");
     assert!(matches!(s.write_file("link", b"x"), Err(FileError::Denied(_))));
     assert_eq!(said(&mut s, "echo usable"), ("usable\n".into(), 0));
+}
+
+#[test]
+fn files_do_not_mind_what_a_script_has_set() {
+    let Some((_dir, mut s)) = session() else { return };
+    for script in [
+        "set -e",
+        "set -C",
+        "set -u",
+        "set -f",
+        "set -x",
+        "exit() { :; }; cd() { :; }",
+        "trap 'echo !' ERR DEBUG",
+    ] {
+        let (_, status) = said(&mut s, &format!("n=5; {script}"));
+        assert_eq!(status, 0, "{script}");
+        for bytes in [b"new".repeat(50_000), b"shorter".to_vec()] {
+            s.write_file("f", &bytes).unwrap();
+            assert_eq!(s.read_file("f", 1 << 20).unwrap(), bytes, "{script}");
+        }
+        assert!(matches!(s.read_file("absent", 9), Err(FileError::NotFound(_))), "{script}");
+        assert!(matches!(s.write_file(".", b""), Err(FileError::IsDirectory(_))), "{script}");
+        assert_eq!(
+            (said(&mut s, "builtin exit $n").1, s.restarts()),
+            (5, 1),
+            "{script}: bash is still the same"
+        );
+        s = session().unwrap().1;
+    }
 }
 
 #[test]

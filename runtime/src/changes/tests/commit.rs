@@ -137,14 +137,31 @@ fn the_repository_itself_is_neither_removed_nor_replaced() {
 }
 
 #[test]
-fn a_planted_repository_is_seen_even_in_two_steps() {
-    let l = Layers::new();
-    for path in ["x/objects/a", "x/refs/b", "x/config"] {
-        l.write("upper", path, "");
+fn a_planted_repository_is_seen_even_in_two_steps_whatever_comes_last() {
+    let parts = ["x/HEAD", "x/config", "x/objects", "x/refs"];
+    let plant = |l: &Layers, path: &str| match path {
+        "x/objects" | "x/refs" => fs::create_dir_all(l.path("upper", path)).unwrap(),
+        _ => l.write("upper", path, "ref: refs/heads/main\n"),
+    };
+    for last in parts.into_iter().filter(|part| *part != "x/config") {
+        let l = Layers::new();
+        parts.into_iter().filter(|part| *part != last).for_each(|part| plant(&l, part));
+        assert_eq!(withheld(&l.commit()), [""; 0], "{last}");
+        plant(&l, last);
+        assert_eq!(withheld(&l.commit()), [last]);
+        // A sandbox of its own, as each `sbx exec` has.
+        fs::remove_dir_all(l.path("upper", "x")).unwrap();
+        plant(&l, last);
+        assert_eq!(withheld(&l.commit()), [last]);
     }
-    assert_eq!(withheld(&l.commit()), [""; 0]);
-    l.write("upper", "x/HEAD", "ref: refs/heads/main\n");
-    assert_eq!(withheld(&l.commit()), ["x/HEAD"]);
+    // One that is whole already is its owner's, and goes on working.
+    let l = Layers::new();
+    for path in ["x/HEAD", "x/objects/a", "x/refs/b"] {
+        l.write("lower", path, "");
+    }
+    l.write("upper", "x/objects/c", "");
+    l.write("upper", "x/refs/d", "");
+    assert_eq!((withheld(&l.commit()), l.path("lower", "x/refs/d").exists()), (vec![], true));
 }
 
 #[test]

@@ -275,6 +275,35 @@ fn a_name_need_not_be_text() {
 }
 
 #[test]
+fn a_patch_in_text_loses_nothing_of_files_that_are_not_utf8() {
+    let l = Layers::new();
+    let long = format!("def {}\n", "é".repeat(60));
+    for (layer, word) in [("lower", "old"), ("upper", "new")] {
+        l.write(layer, "latin", [b"caf\xe9 ", word.as_bytes(), b"\n"].concat());
+        l.write(layer, "long", format!("{long}{}{word}\n", "\n".repeat(9)));
+        l.write(layer, "utf8", format!("café {word}\n"));
+    }
+    l.write("lower", "was", b"\xff\n");
+    l.commit_lower();
+    l.write("upper", "is", b"\xfe\n");
+    l.remove("was");
+    symlink(OsStr::from_bytes(b"\xfd"), l.path("upper", "link")).unwrap();
+    let changes = l.changes();
+    let patch = changes.try_diff_text().unwrap();
+    assert!(patch.contains("+café new") && patch.matches("GIT binary patch").count() == 4, "{patch}");
+    assert_eq!(changes.diff(), {
+        l.commit();
+        l.gits_own_diff()
+    });
+    l.git(&["add", "-A"]);
+    let merged = l.git(&["write-tree"]);
+    l.git(&["reset", "-q", "--hard"]);
+    fs::write(l.path("", "p.diff"), &patch).unwrap();
+    l.git(&["apply", "--index", l.path("", "p.diff").to_str().unwrap()]);
+    assert_eq!(l.git(&["write-tree"]), merged);
+}
+
+#[test]
 fn a_file_without_rights_is_read_all_the_same() {
     let l = Layers::new();
     l.write("upper", "locked/secret", "s\n");
