@@ -153,6 +153,36 @@ fn whatever_is_without_end_is_ended() {
     }
 }
 
+/// What a substitution prints is kept in the memory of the action, before anybody has all of it.
+#[test]
+fn the_output_of_substitutions_counts_as_memory() {
+    let mut policy = policy();
+    policy.limits.memory = ByteSize(64 << 20);
+    let mut world = World::with(&policy);
+    for script in ["x=$(yes)", "echo $(cat /dev/zero)", "x=`yes`", "for i in 1 2 3; do x=$(yes) & done; wait"]
+    {
+        let seen = world.see(script);
+        assert_eq!(seen.outcome, Outcome::OutOfMemory, "{script}: {seen:?}");
+        assert_eq!(seen.limits_hit, ["memory"], "{script}: {seen:?}");
+    }
+    assert_eq!(world.run("x=$(head -c 30M /dev/zero | tr '\\0' a); echo ${#x}"), ok("31457280\n"));
+}
+
+/// As natively: `/etc/gitconfig` has an identity, and no advice about a detached HEAD.
+#[test]
+fn git_reads_the_configuration_of_the_system() {
+    let script = "git init -q; git config user.name; git commit -q --allow-empty -m x; git log --format='%an <%ae>'; \
+                  git checkout HEAD~0 2>&1 | grep -c switching";
+    assert_eq!(World::new().run(script), (1, "agent\nagent <agent@sbx.invalid>\n0\n".into()));
+}
+
+#[test]
+fn jq_keeps_the_order_of_what_is_left() {
+    let script = r#"echo '{"z":1,"a":2,"m":{"q":1,"b":2,"c":3}}' | jq -c 'del(.z), del(.m.q).m'"#;
+    let left = "{\"a\":2,\"m\":{\"q\":1,\"b\":2,\"c\":3}}\n{\"b\":2,\"c\":3}\n";
+    assert_eq!(World::new().run(script), ok(left));
+}
+
 #[test]
 fn nesting_ends_without_harm() {
     let mut policy = policy();

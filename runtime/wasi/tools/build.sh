@@ -62,6 +62,8 @@ chmod +x "$work/cc" "$work/ar"
 # 4. The module. Paths of this machine would end in panic messages: they are mapped away.
 export LD_LIBRARY_PATH="$work/root/usr/lib/x86_64-linux-gnu:$work/root/usr/lib/llvm-22/lib"
 export RUSTC="$work/root/usr/bin/rustc" RUSTC_BOOTSTRAP=1 SOURCE_DATE_EPOCH=0
+# uucore takes the texts of every uutils crate that lies beside it: only those of this build may.
+export CARGO_HOME="$work/cargo"
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR RUSTC_WRAPPER
 export CC_wasm32_wasip1="$work/cc" AR_wasm32_wasip1="$work/ar"
 export CARGO_TARGET_WASM32_WASIP1_LINKER="$work/root/usr/lib/llvm-22/bin/wasm-ld"
@@ -72,6 +74,8 @@ cp "$here/applets.txt" "$work/applets.txt"
 cd "$work/guest"
 cargo="$work/root/usr/bin/cargo"
 "$cargo" fetch --locked
+# The library's own crates too: the build itself is offline.
+"$cargo" fetch --locked --manifest-path "$work/root/usr/lib/rustlib/src/rust/library/Cargo.toml"
 crates=$("$cargo" metadata --locked --offline --format-version 1 |
     python3 -c 'import json, os, sys
 packages = json.load(sys.stdin)["packages"]

@@ -1,7 +1,7 @@
 //! `declare`, `local`, `export`, `readonly`.
 
 use super::{Done, escape};
-use crate::shell::{Assigned, Assignment, Expanded, Leave, Map, Shell, Value, Variable, is_name};
+use crate::shell::{Assignment, Expanded, Leave, Map, Shell, Value, Variable, is_name};
 use std::collections::BTreeMap;
 
 /// What was asked for.
@@ -126,13 +126,13 @@ fn run(shell: &mut Shell, words: &[Expanded<'_>], local: bool) -> Done {
     for word in rest {
         let (name, append, value) = match word {
             Expanded::Field(field) => parsed(field),
-            Expanded::Assignment(assignment) => (assignment.name.clone(), assignment.append, None),
+            Expanded::Assignment(assignment, _) => (assignment.name.clone(), assignment.append, None),
         };
         let base = name.split(|b| *b == b'[').next().unwrap_or_default().to_vec();
         if !is_name(&base) {
             let shown = match word {
                 Expanded::Field(field) => [b"`", &field[..], b"'"].concat(),
-                Expanded::Assignment(_) => [b"`", &name[..], b"'"].concat(),
+                Expanded::Assignment(..) => [b"`", &name[..], b"'"].concat(),
             };
             shell.complain_about(&who, &shown, "not a valid identifier");
             status = 1;
@@ -147,18 +147,13 @@ fn run(shell: &mut Shell, words: &[Expanded<'_>], local: bool) -> Done {
                 status = 1;
                 continue;
             }
-            // The value may speak of the variable that is hidden: it is expanded before.
-            if let Expanded::Assignment(assignment) = word {
-                let early = shell.early(assignment)?;
+            if let Expanded::Assignment(assignment, value) = word {
                 shell.variables.make_local(&base, wish.inherit);
                 if let Err(code) = shell.declared(&base, &wish, &who)? {
                     status = code;
                     continue;
                 }
-                match early {
-                    Some(text) => shell.assign_text(assignment, text)?,
-                    None => shell.assign(assignment)?,
-                }
+                shell.assign_expanded(assignment, value)?;
                 shell.seal(&base, &wish);
                 continue;
             }
@@ -169,7 +164,7 @@ fn run(shell: &mut Shell, words: &[Expanded<'_>], local: bool) -> Done {
             continue;
         }
         match word {
-            Expanded::Assignment(assignment) => match shell.assign(assignment) {
+            Expanded::Assignment(assignment, value) => match shell.assign_expanded(assignment, value) {
                 Err(Leave::Discard) => status = 1,
                 done => done?,
             },
@@ -193,21 +188,11 @@ impl Shell {
         self.variables.in_function()
     }
 
-    /// The text of a scalar assignment, expanded; `None` for arrays.
-    fn early(&mut self, assignment: &Assignment) -> Result<Option<Vec<u8>>, Leave> {
-        match &assignment.value {
-            Assigned::Word(word) => Ok(Some(self.assigned(word)?)),
-            Assigned::Array(_) => Ok(None),
-        }
-    }
-
-    fn assign_text(&mut self, assignment: &Assignment, text: Vec<u8>) -> Result<(), Leave> {
-        match &assignment.index {
-            None => self.set(&assignment.name, text, assignment.append),
-            Some(index) => {
-                let index = self.heredoc(index)?;
-                self.set_element(&assignment.name, &index, text, assignment.append)
-            }
+    /// Carries out what stands behind `declare` and its like.
+    fn assign_expanded(&mut self, assignment: &Assignment, value: &Option<Vec<u8>>) -> Result<(), Leave> {
+        match value {
+            Some(value) => self.assign_value(assignment, value.clone()),
+            None => self.assign(assignment),
         }
     }
 
@@ -340,12 +325,12 @@ fn mark(shell: &mut Shell, words: &[Expanded<'_>], letter: u8) -> Done {
     for word in rest {
         let (name, append, value) = match word {
             Expanded::Field(field) => parsed(field),
-            Expanded::Assignment(assignment) => (assignment.name.clone(), assignment.append, None),
+            Expanded::Assignment(assignment, _) => (assignment.name.clone(), assignment.append, None),
         };
         if !is_name(&name) {
             let shown = match word {
                 Expanded::Field(field) => [b"`", &field[..], b"'"].concat(),
-                Expanded::Assignment(a) => [b"`", &a.name[..], b"'"].concat(),
+                Expanded::Assignment(a, _) => [b"`", &a.name[..], b"'"].concat(),
             };
             shell.complain_about(&who, &shown, "not a valid identifier");
             status = 1;
@@ -356,13 +341,20 @@ fn mark(shell: &mut Shell, words: &[Expanded<'_>], letter: u8) -> Done {
             continue;
         }
         match (word, value) {
-            (Expanded::Assignment(assignment), _) => match shell.assign(assignment) {
-                Err(Leave::Discard) => {
-                    status = 1;
-                    continue;
+            (Expanded::Assignment(assignment, value), _) => {
+                if let Some(value) = value
+                    && shell.options.xtrace
+                {
+                    shell.trace_assignment(assignment, value);
                 }
-                done => done?,
-            },
+                match shell.assign_expanded(assignment, value) {
+                    Err(Leave::Discard) => {
+                        status = 1;
+                        continue;
+                    }
+                    done => done?,
+                }
+            }
             (_, Some(value)) => shell.set(&name, value, append)?,
             _ => {}
         }

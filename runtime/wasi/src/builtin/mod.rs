@@ -160,7 +160,10 @@ impl Shell {
     pub(crate) fn printed(&mut self, who: &[u8], bytes: &[u8]) -> Done {
         match self.print(bytes) {
             Ok(()) => Ok(0),
-            Err(crate::shell::Errno::PIPE) => Err(Leave::Killed(13)),
+            // A trap keeps the signal away, also an empty one.
+            Err(crate::shell::Errno::PIPE) if !self.traps.contains_key(&b"PIPE"[..]) => {
+                Err(Leave::Killed(13))
+            }
             Err(crate::shell::Errno::INTR) => {
                 self.check()?;
                 Ok(1)

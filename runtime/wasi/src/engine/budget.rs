@@ -2,6 +2,7 @@
 //! allocates on its behalf asks here.
 
 use rustix::io::Errno;
+use sbx_runtime::LONGEST;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -60,9 +61,6 @@ struct Span {
     stop: AtomicU8,
     around: Option<Arc<Span>>,
 }
-
-/// Longest time that an action is given: a century, so that no addition overflows.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl Stop {
     fn code(self) -> u8 {
@@ -189,10 +187,15 @@ impl Budget {
                 true
             }
             Err(_) => {
-                self.all.memory_fired.store(true, Relaxed);
+                self.lacks_memory();
                 false
             }
         }
+    }
+
+    /// Tells that something did not fit, whatever is left.
+    pub(crate) fn lacks_memory(&self) {
+        self.all.memory_fired.store(true, Relaxed);
     }
 
     /// Gives memory back, in bytes.

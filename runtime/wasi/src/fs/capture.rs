@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Bytes that wait to be taken by whoever drains, before writers wait too.
 const WAITING: usize = 1 << 20;
+/// Bytes that are taken from a budget at a time.
+const CHUNK: u64 = 64 << 10;
 
 /// Bytes that were written to a [`Handle`], for the caller to take.
 ///
@@ -23,31 +25,48 @@ pub struct Capture(Arc<Inner>);
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    /// Bytes that are kept at most; what comes after is counted. `None`: whoever drains keeps pace.
-    limit: Option<usize>,
+    keeps: Keeps,
     state: Mutex<State>,
     drained: Condvar,
+}
+
+/// How much is kept.
+#[derive(Debug)]
+enum Keeps {
+    /// So many bytes; what comes after is counted.
+    Some(usize),
+    /// All: whoever drains keeps pace.
+    All,
+    /// What fits into the memory of this budget.
+    Within(Budget),
 }
 
 #[derive(Debug, Default)]
 struct State {
     bytes: Vec<u8>,
     omitted: u64,
+    /// Bytes that were taken from the budget.
+    taken: u64,
 }
 
 impl Capture {
     /// Keeps at most `limit` bytes; what comes after is counted only.
     pub fn new(limit: usize) -> Capture {
-        Capture::with(Some(limit))
+        Capture::with(Keeps::Some(limit))
     }
 
     /// Keeps all, and lets writers wait while a mebibyte is not yet taken.
     pub(crate) fn drained() -> Capture {
-        Capture::with(None)
+        Capture::with(Keeps::All)
     }
 
-    fn with(limit: Option<usize>) -> Capture {
-        Capture(Arc::new(Inner { limit, state: Mutex::default(), drained: Condvar::new() }))
+    /// Keeps what the budget has memory for; who writes more is told that nobody reads.
+    pub(crate) fn within(budget: &Budget) -> Capture {
+        Capture::with(Keeps::Within(budget.clone()))
+    }
+
+    fn with(keeps: Keeps) -> Capture {
+        Capture(Arc::new(Inner { keeps, state: Mutex::default(), drained: Condvar::new() }))
     }
 
     /// A handle that writes into it.
@@ -63,7 +82,7 @@ impl Capture {
     pub fn take(&self) -> Vec<u8> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = std::mem::take(&mut state.bytes);
-        if self.0.limit.is_none() && bytes.len() >= WAITING {
+        if matches!(self.0.keeps, Keeps::All) && bytes.len() >= WAITING {
             self.0.drained.notify_all();
         }
         bytes
@@ -78,17 +97,38 @@ impl Capture {
 impl Inner {
     pub(super) fn write(&self, from: &[u8], budget: &Budget) -> Result<usize, Errno> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(limit) = self.limit {
-            let kept = from.len().min(limit.saturating_sub(state.bytes.len()));
-            state.bytes.extend_from_slice(&from[..kept]);
-            state.omitted += (from.len() - kept) as u64;
-            return Ok(from.len());
-        }
-        while state.bytes.len() >= WAITING {
-            budget.check().map_err(|_| Errno::INTR)?;
-            state = self.drained.wait_timeout(state, SLICE).unwrap_or_else(PoisonError::into_inner).0;
+        match &self.keeps {
+            Keeps::Some(limit) => {
+                let kept = from.len().min(limit.saturating_sub(state.bytes.len()));
+                state.bytes.extend_from_slice(&from[..kept]);
+                state.omitted += (from.len() - kept) as u64;
+                return Ok(from.len());
+            }
+            Keeps::Within(memory) => {
+                let size = (state.bytes.len() + from.len()) as u64;
+                let more = size.saturating_sub(state.taken).div_ceil(CHUNK) * CHUNK;
+                if more > 0 && !memory.take(more) {
+                    state.omitted += from.len() as u64;
+                    return Err(Errno::PIPE);
+                }
+                state.taken += more;
+            }
+            Keeps::All => {
+                while state.bytes.len() >= WAITING {
+                    budget.check().map_err(|_| Errno::INTR)?;
+                    state = self.drained.wait_timeout(state, SLICE).unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
         }
         state.bytes.extend_from_slice(from);
         Ok(from.len())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Keeps::Within(memory) = &self.keeps {
+            memory.give(self.state.get_mut().unwrap_or_else(PoisonError::into_inner).taken);
+        }
     }
 }

@@ -108,7 +108,13 @@ impl Sandbox {
             return Ok(Changes::none(&self.lower));
         }
         let what = || "the changes of the workspace".to_string();
-        self.tree.changes(&self.lower).map_err(|reason| Error::System { what: what(), reason })
+        let system = |reason| Error::System { what: what(), reason };
+        let changes = self.tree.changes(&self.lower).map_err(system)?;
+        let lower = self.tree.host_directories().first().map(|lower| lower.try_clone_to_owned());
+        Ok(match lower.transpose().map_err(system)? {
+            Some(lower) => changes.over(lower),
+            None => changes,
+        })
     }
 
     /// What all shells of the sandbox share.

@@ -287,19 +287,24 @@ impl Shell {
                 if self.options.xtrace {
                     self.trace_assignment(assignment, &value);
                 }
-                match &assignment.index {
-                    None => self.set(&assignment.name, value, assignment.append),
-                    Some(index) => {
-                        let index = self.heredoc(index)?;
-                        self.set_element(&assignment.name, &index, value, assignment.append)
-                    }
-                }
+                self.assign_value(assignment, value)
             }
             Assigned::Array(elements) => self.set_elements(&assignment.name, elements, assignment.append),
         }
     }
 
-    fn trace_assignment(&mut self, assignment: &Assignment, value: &[u8]) {
+    /// Carries an assignment out whose value was expanded before.
+    pub(crate) fn assign_value(&mut self, assignment: &Assignment, value: Vec<u8>) -> Run {
+        match &assignment.index {
+            None => self.set(&assignment.name, value, assignment.append),
+            Some(index) => {
+                let index = self.heredoc(index)?;
+                self.set_element(&assignment.name, &index, value, assignment.append)
+            }
+        }
+    }
+
+    pub(crate) fn trace_assignment(&mut self, assignment: &Assignment, value: &[u8]) {
         let operator: &[u8] = if assignment.append { b"+=" } else { b"=" };
         let shown = crate::builtin::escape::traced(value);
         let index = match &assignment.index {
@@ -347,6 +352,9 @@ impl Shell {
                 let mut bytes = [0; 4];
                 crate::fs::random(&mut bytes).ok()?;
                 u32::from_ne_bytes(bytes).to_string()
+            }
+            b"BASH_COMMAND" => {
+                return Some(self.current.as_deref().and_then(super::print::command).unwrap_or_default());
             }
             b"LINENO" => self.line.to_string(),
             b"SECONDS" => self.started.elapsed().as_secs().to_string(),

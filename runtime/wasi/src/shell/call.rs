@@ -10,8 +10,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) enum Expanded<'a> {
     Field(Vec<u8>),
-    /// Behind `declare` and its like.
-    Assignment(&'a Assignment),
+    /// Behind `declare` and its like; of one that is no array, its value.
+    Assignment(&'a Assignment, Option<Vec<u8>>),
 }
 
 impl Shell {
@@ -50,7 +50,7 @@ impl Shell {
         Err(Leave::Discard)
     }
 
-    fn trap_debug(&mut self) -> Run {
+    pub(super) fn trap_debug(&mut self) -> Run {
         if self.traps.is_empty() || self.in_trap {
             return Ok(());
         }
@@ -77,7 +77,13 @@ impl Shell {
                     self.word_into(word, &mut fields)?;
                     out.extend(fields.drain(..).map(Expanded::Field));
                 }
-                Argument::Assignment(assignment) => out.push(Expanded::Assignment(assignment)),
+                Argument::Assignment(assignment) => {
+                    let value = match &assignment.value {
+                        Assigned::Word(word) => Some(self.assigned(word)?),
+                        Assigned::Array(_) => None,
+                    };
+                    out.push(Expanded::Assignment(assignment, value));
+                }
             }
         }
         Ok(out)
@@ -111,47 +117,39 @@ impl Shell {
 
     fn named(&mut self, simple: &Simple, words: Vec<Expanded<'_>>, redirects: &[Redirect]) -> Run {
         let Some(Expanded::Field(name)) = words.first().cloned() else { return Ok(()) };
-        if self.options.xtrace {
-            self.trace_words(simple, &words);
-        }
         if name == b"exec" && self.functions.get(&name).is_none() {
+            if self.options.xtrace {
+                self.trace_words(&words);
+            }
             return self.exec(simple, &words, redirects);
+        }
+        // Before the redirections: what is said of them is not redirected, and `set -x` tells it first.
+        let mut hidden = self.assign_for_command(&simple.assignments)?;
+        if self.options.xtrace {
+            self.trace_words(&words);
         }
         let saved = self.descriptors.clone();
         if !redirects.is_empty() {
-            match self.redirect_all(redirects) {
-                Ok(()) => {}
-                Err(Leave::Discard) => {
-                    self.descriptors = saved;
+            // The targets are expanded without them.
+            hidden.iter_mut().rev().for_each(|hidden| self.exchange(hidden));
+            if let Err(leave) = self.redirect_all(redirects) {
+                self.descriptors = saved;
+                if leave == Leave::Discard {
                     self.status = 1;
                     return self.failed();
                 }
-                Err(leave) => {
-                    self.descriptors = saved;
-                    return Err(leave);
-                }
-            }
-        }
-        let hidden = match self.assign_for_command(&simple.assignments) {
-            Ok(hidden) => hidden,
-            Err(leave) => {
-                self.descriptors = saved;
                 return Err(leave);
             }
-        };
+            hidden.iter_mut().for_each(|hidden| self.exchange(hidden));
+        }
         let last = match words.last() {
             Some(Expanded::Field(text)) => text.clone(),
-            Some(Expanded::Assignment(assignment)) => assignment.name.clone(),
+            Some(Expanded::Assignment(assignment, _)) => assignment.name.clone(),
             None => Vec::new(),
         };
         let done = self.invoke(&name, words, true);
         self.last_argument = Arc::new(last);
-        for (name, before) in hidden.into_iter().rev() {
-            match before {
-                Some(variable) => self.variables.put(&name, variable),
-                None => self.variables.remove(&name),
-            }
-        }
+        hidden.iter_mut().rev().for_each(|hidden| self.exchange(hidden));
         self.descriptors = saved;
         done?;
         self.failed()
@@ -171,6 +169,15 @@ impl Shell {
             }
         }
         Ok(hidden)
+    }
+
+    /// Exchanges a variable with what is kept of it.
+    fn exchange(&mut self, (name, kept): &mut (Vec<u8>, Option<Variable>)) {
+        let now = self.variables.get(name).cloned();
+        match std::mem::replace(kept, now) {
+            Some(variable) => self.variables.put(name, variable),
+            None => self.variables.remove(name),
+        }
     }
 
     /// Runs a command by its name.
@@ -212,12 +219,9 @@ impl Shell {
             .skip(skip)
             .map(|word| match word {
                 Expanded::Field(field) => Ok(field),
-                Expanded::Assignment(assignment) => {
+                Expanded::Assignment(assignment, value) => {
                     let operator: &[u8] = if assignment.append { b"+=" } else { b"=" };
-                    let value = match &assignment.value {
-                        Assigned::Word(word) => self.assigned(word)?,
-                        Assigned::Array(_) => b"()".to_vec(),
-                    };
+                    let value = value.unwrap_or_else(|| b"()".to_vec());
                     let index = match &assignment.index {
                         Some(index) => [&b"["[..], &self.heredoc(index)?, b"]"].concat(),
                         None => Vec::new(),
@@ -230,11 +234,13 @@ impl Shell {
 
     /// `exec`: redirections stay; a command takes the shell's place.
     fn exec(&mut self, simple: &Simple, words: &[Expanded<'_>], redirects: &[Redirect]) -> Run {
+        let saved = self.descriptors.clone();
         match self.redirect_all(redirects) {
             Ok(()) => {}
             Err(Leave::Discard) => {
+                self.descriptors = saved;
                 self.status = 1;
-                return Err(Leave::Exit);
+                return self.failed();
             }
             Err(leave) => return Err(leave),
         }

@@ -59,6 +59,7 @@ impl Shell {
             }
             What::Case { subject, arms } => self.case(subject, arms),
             What::Arithmetic(word) => {
+                self.trap_debug()?;
                 if self.options.xtrace {
                     self.trace(&[b"(( ", &word.text[..], b" ))"].concat());
                 }
@@ -74,6 +75,7 @@ impl Shell {
                 self.failed()
             }
             What::Test(test) => {
+                self.trap_debug()?;
                 self.status = match self.conditional(test) {
                     Ok(holds) => i32::from(!holds),
                     Err(Leave::Discard) => self.status.max(1),
@@ -124,7 +126,7 @@ impl Shell {
             self.status = 1;
             return self.failed();
         }
-        let line = self.line;
+        let (line, own) = (self.line, self.current.clone());
         let mut head = [b"for ", name].concat();
         if let Some(words) = values {
             head.extend_from_slice(b" in");
@@ -145,7 +147,8 @@ impl Shell {
                 self.line = line;
                 self.trace(&head);
             }
-            done = match self.set(name, value, false) {
+            self.current.clone_from(&own);
+            done = match self.trap_debug().and_then(|()| self.set(name, value, false)) {
                 Err(leave) => Err(leave),
                 Ok(()) => match self.round(body) {
                     Ok(true) => continue,
@@ -242,6 +245,7 @@ impl Shell {
     }
 
     pub(super) fn case(&mut self, subject: &Word, arms: &[Arm]) -> Run {
+        self.trap_debug()?;
         let text = self.text(subject)?;
         if self.options.xtrace {
             self.trace(&[b"case ", &subject.text[..], b" in"].concat());

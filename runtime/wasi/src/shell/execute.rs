@@ -161,6 +161,9 @@ impl Shell {
             }
             waiters.push(waiter);
         }
+        if !self.in_trap {
+            self.current = Some(last.clone());
+        }
         let mut sub = self.fork();
         sub.signal = self.signal.clone();
         let lastpipe = self.shopt("lastpipe");
@@ -190,15 +193,18 @@ impl Shell {
         Ok(())
     }
 
-    fn stage(&mut self, command: &Command) -> Run {
+    fn stage(&mut self, command: &Arc<Command>) -> Run {
         self.command(command)
     }
 
     /// Runs a command.
-    pub(crate) fn command(&mut self, command: &Command) -> Run {
+    pub(crate) fn command(&mut self, command: &Arc<Command>) -> Run {
         self.check()?;
         self.deeper()?;
         self.line = command.line;
+        if !self.in_trap && !matches!(command.what, What::Brace(_) | What::If { .. } | What::While { .. }) {
+            self.current = Some(command.clone());
+        }
         if let What::Simple(simple) = &command.what {
             return self.simple(simple, &command.redirects);
         }

@@ -16,6 +16,7 @@ impl Shell {
     pub(crate) fn out_of_memory(&mut self, bytes: usize) -> Leave {
         let message = format!("bash: xrealloc: cannot allocate {bytes} bytes\n");
         self.print_error(message.as_bytes());
+        self.budget.lacks_memory();
         self.status = 2;
         Leave::Exit
     }

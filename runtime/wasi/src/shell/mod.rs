@@ -57,7 +57,7 @@ pub(crate) use print::function_text;
 pub(crate) use program::{Meaning, split_path};
 pub(crate) use run::{Ended, Setup, run_script, start};
 pub(crate) use state::{Call, Leave, Program, Programs, Shell, World};
-pub(crate) use syntax::{Assigned, Assignment, is_name};
+pub(crate) use syntax::{Assignment, is_name};
 pub(crate) use variable::{Map, Value, Variable};
 
 pub(crate) use crate::fs::Errno;

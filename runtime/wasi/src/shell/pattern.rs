@@ -54,7 +54,7 @@ pub(crate) fn unescape(pattern: &[u8]) -> Vec<u8> {
 /// Quotes all special characters.
 pub(crate) fn escape_into(out: &mut Vec<u8>, text: &[u8]) {
     for &byte in text {
-        if b"*?[]\\()|+@!-^".contains(&byte) {
+        if b"*?[]\\()|+@!-^&".contains(&byte) {
             out.push(b'\\');
         }
         out.push(byte);

@@ -1,5 +1,6 @@
 //! Redirections.
 
+use super::parameter::Got;
 use super::state::{Leave, Run, Shell};
 use super::syntax::{Descriptor, How, Redirect, Word};
 use crate::fs::{Handle, Kind, Open};
@@ -32,8 +33,14 @@ impl Shell {
                 if let How::DuplicateOut(word) | How::DuplicateIn(word) = &redirect.how
                     && word.plain() == Some(b"-")
                 {
-                    let fd =
-                        self.get(name).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok()).unwrap_or(-1);
+                    let fd = match self.got_by_text(name)? {
+                        Got::One(text) => std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()),
+                        _ => None,
+                    };
+                    let Some(fd) = fd else {
+                        self.complain_bytes(&[name, &b": ambiguous redirect"[..]].concat());
+                        return Err(Leave::Discard);
+                    };
                     Arc::make_mut(&mut self.descriptors).remove(&fd);
                     return Ok(());
                 }

@@ -54,6 +54,7 @@ pub(crate) fn start(setup: Setup) -> Shell {
         before: 0,
         pipe_status: Arc::default(),
         line: 1,
+        current: None,
         calls: Arc::default(),
         traps: Arc::default(),
         in_trap: false,

@@ -94,6 +94,8 @@ pub(crate) struct Shell {
     pub before: i32,
     pub pipe_status: Arc<Vec<i32>>,
     pub line: u32,
+    /// What runs, or ran last outside of a trap: `$BASH_COMMAND`.
+    pub current: Option<Arc<super::syntax::Command>>,
     /// Names of the functions that run, innermost last, with the line of the call.
     pub calls: Arc<Vec<Call>>,
     pub traps: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,

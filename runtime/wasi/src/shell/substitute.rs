@@ -6,8 +6,6 @@ use super::syntax::{Backquote, List, Parser, Script};
 use crate::fs::{Capture, Handle, pipe};
 use std::sync::Arc;
 
-/// Most bytes that one substitution may print.
-const MAX_OUTPUT: usize = 512 << 20;
 /// Descriptors of process substitutions count down from here, as in bash.
 const FIRST_DESCRIPTOR: i32 = 63;
 
@@ -20,7 +18,7 @@ impl Shell {
             return Ok(bytes);
         }
         let Ok(running) = self.budget.begin() else { return Err(self.no_fork()) };
-        let capture = Capture::new(MAX_OUTPUT);
+        let capture = Capture::within(&self.budget);
         let mut sub = self.fork();
         Arc::make_mut(&mut sub.descriptors).insert(1, capture.handle());
         let errexit = sub.options.errexit && self.shopt("inherit_errexit");
@@ -31,7 +29,13 @@ impl Shell {
         sub.wait_for_output();
         drop(sub);
         drop(running);
-        self.captured(&capture, status)
+        self.check()?;
+        let bytes = capture.take();
+        if capture.omitted() > 0 {
+            return Err(self.out_of_memory(bytes.len()));
+        }
+        drop(capture);
+        self.captured(bytes, status)
     }
 
     /// Runs `` `…` ``.
@@ -57,12 +61,7 @@ impl Shell {
         self.substitute(&list)
     }
 
-    fn captured(&mut self, capture: &Capture, status: i32) -> Result<Vec<u8>, Leave> {
-        self.check()?;
-        let mut bytes = capture.take();
-        if capture.omitted() > 0 {
-            return Err(self.out_of_memory(bytes.len()));
-        }
+    fn captured(&mut self, mut bytes: Vec<u8>, status: i32) -> Result<Vec<u8>, Leave> {
         self.room(bytes.len())?;
         if bytes.contains(&0) {
             bytes.retain(|b| *b != 0);
@@ -97,9 +96,7 @@ impl Shell {
         match (opened, input) {
             (Ok(()), Some(input)) => {
                 let bytes = self.read_all(&input)?;
-                let capture = Capture::new(MAX_OUTPUT);
-                let _ = capture.handle().write_all(&bytes, &self.budget);
-                self.captured(&capture, 0).map(Some)
+                self.captured(bytes, 0).map(Some)
             }
             (Err(Leave::Discard), _) | (Ok(()), None) => {
                 self.substituted = Some(1);

@@ -2,7 +2,6 @@
 
 use super::call::Expanded;
 use super::state::{Leave, Shell};
-use super::syntax::{Assigned, Simple};
 use crate::builtin;
 use std::sync::Arc;
 
@@ -50,15 +49,7 @@ impl Shell {
         }
     }
 
-    pub(super) fn trace_words(&mut self, simple: &Simple, words: &[Expanded<'_>]) {
-        for assignment in &simple.assignments {
-            if let Assigned::Word(word) = &assignment.value
-                && let Ok(value) = self.assigned(word)
-            {
-                let shown = builtin::escape::traced(&value);
-                self.trace(&[&assignment.name[..], b"=", &shown].concat());
-            }
-        }
+    pub(super) fn trace_words(&mut self, words: &[Expanded<'_>]) {
         let mut line = Vec::new();
         for (n, word) in words.iter().enumerate() {
             if n > 0 {
@@ -66,16 +57,10 @@ impl Shell {
             }
             match word {
                 Expanded::Field(field) => line.extend(builtin::escape::traced(field)),
-                Expanded::Assignment(assignment) => {
+                Expanded::Assignment(assignment, value) => {
                     line.extend_from_slice(&assignment.name);
                     line.extend_from_slice(if assignment.append { b"+=" } else { b"=" });
-                    match &assignment.value {
-                        Assigned::Word(word) => {
-                            let value = self.assigned(word).unwrap_or_default();
-                            line.extend(builtin::escape::traced(&value));
-                        }
-                        Assigned::Array(_) => line.extend_from_slice(b"()"),
-                    }
+                    line.extend(value.as_deref().map_or_else(|| b"()".to_vec(), builtin::escape::traced));
                 }
             }
         }

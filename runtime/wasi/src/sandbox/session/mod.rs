@@ -8,7 +8,7 @@ mod tests;
 
 use super::Sandbox;
 use live::{Heard, Live, Until};
-use sbx_runtime::{Changes, Error, Observation, Outcome, Output, Policy, Waited, Workspace};
+use sbx_runtime::{Changes, Error, LONGEST, Observation, Outcome, Output, Policy, Waited, Workspace};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
@@ -135,8 +135,9 @@ impl Session {
     pub fn wait(&mut self, time: Duration, quiet: Option<Duration>) -> Result<Waited, Error> {
         let limits = &self.sandbox.policy.limits;
         let most = limits.output.0.saturating_mul(OUTPUT_FACTOR).max(OUTPUT_FLOOR);
-        let over = self.started + limits.time;
-        let deadline = (Instant::now() + time).min(over);
+        let over = self.started + limits.time.min(LONGEST);
+        let deadline = (Instant::now() + time.min(LONGEST)).min(over);
+        let quiet = quiet.map(|quiet| quiet.min(LONGEST));
         let heard = self.hear(Until { deadline, quiet, most: most.saturating_sub(self.output.total()) })?;
         let seen = match heard {
             Heard::Done => self.done(),

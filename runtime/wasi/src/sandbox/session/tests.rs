@@ -126,6 +126,15 @@ fn a_program_that_waits_gets_what_is_typed() {
 }
 
 #[test]
+fn a_wait_need_have_no_bound() {
+    let (_dir, mut s) = session();
+    for quiet in [None, Some(Duration::MAX)] {
+        s.start("echo x").unwrap();
+        assert!(matches!(s.wait(Duration::MAX, quiet).unwrap(), Waited::Ended(_)));
+    }
+}
+
+#[test]
 fn background_jobs_live_as_long_as_the_session() {
     let (_dir, mut s) = session();
     assert!(said(&mut s, "sleep 100 & echo $! > pid").0.starts_with("[1] "));

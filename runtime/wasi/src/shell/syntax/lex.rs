@@ -119,7 +119,7 @@ impl Parser<'_> {
         self.word_token()
     }
 
-    /// A number or `{name}` directly before `<` or `>`.
+    /// A number, `{name}` or `{name[index]}` directly before `<` or `>`.
     fn descriptor(&mut self) -> Option<Token> {
         let rest = &self.text[self.at..];
         let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -132,7 +132,8 @@ impl Parser<'_> {
         if rest.first() == Some(&b'{') {
             let end = rest.iter().position(|b| *b == b'}')?;
             let name = &rest[1..end];
-            if super::is_name(name) && redirects(end + 1) {
+            let array = name.strip_suffix(b"]").and_then(|n| Some(&n[..n.iter().position(|b| *b == b'[')?]));
+            if super::is_name(array.unwrap_or(name)) && redirects(end + 1) {
                 let token = Token::Name(name.to_vec());
                 self.at += end + 1;
                 return Some(token);

@@ -232,6 +232,9 @@ impl Parser<'_> {
                     self.at += 1;
                 }
                 b'"' => self.part(&mut parts, Place::Bare)?,
+                b'$' if place == Place::Double && self.byte(1) == Some(b'\'') => {
+                    self.part(&mut parts, Place::Bare)?;
+                }
                 _ if pattern || place == Place::Bare => self.part(&mut parts, Place::Bare)?,
                 _ => self.part(&mut parts, place)?,
             }

@@ -22,6 +22,7 @@ pub struct Repo {
 /// Reads the configuration that is not the repository's.
 pub fn user_config() -> Config {
     let mut config = Config::default();
+    config.read(Path::new("/etc/gitconfig"));
     if let Some(home) = std::env::var_os("HOME") {
         config.read(&Path::new(&home).join(".config/git/config"));
         config.read(&Path::new(&home).join(".gitconfig"));

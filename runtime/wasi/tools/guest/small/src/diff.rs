@@ -263,6 +263,9 @@ impl Diff {
                         .map(|entry| guest_host::bytes_of(&entry.file_name()).to_vec())
                         .collect(),
                 ),
+                Err(error) if self.absent && error.kind() == std::io::ErrorKind::NotFound => {
+                    Some(BTreeSet::new())
+                }
                 Err(error) => {
                     warn("diff", format!("{}: {}", String::from_utf8_lossy(dir), reason(&error)));
                     self.status = 2;
@@ -279,8 +282,9 @@ impl Diff {
             let (a, b) = (join(from, name), join(to, name));
             let (here, there) = (old.contains(name), new.contains(name));
             let is_dir = |path: &[u8]| guest_host::path_of(path).is_dir();
-            if here && there || self.absent && !is_dir(if here { &a } else { &b }) {
-                match (is_dir(&a), is_dir(&b)) {
+            if here && there || self.absent && (self.recursive || !is_dir(if here { &a } else { &b })) {
+                // With -N what is not there is as empty as the other side needs it.
+                match (is_dir(&a) || !here && is_dir(&b), is_dir(&b) || !there && is_dir(&a)) {
                     (true, true) if self.recursive => self.dirs(&a, &b),
                     (true, true) => self.say(format!(
                         "Common subdirectories: {} and {}",

@@ -255,7 +255,7 @@ fn make(asked: &Asked, source: &Repo, typed: &str, top: &Path, out: &mut Out) ->
     }
     if let (Some(id), false) = (id, asked.bare || asked.empty) {
         if matches!(head, Some(Head::Detached(_))) && !asked.quiet {
-            super::checkout::say_detached(&id.hex());
+            super::checkout::say_detached(&repo, &id.hex());
         }
         super::checkout::reset_work(&repo, repo.peel(id, Kind::Tree)?)?;
     }

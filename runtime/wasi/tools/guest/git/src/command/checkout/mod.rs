@@ -212,7 +212,7 @@ fn switch_to(repo: &Repo, name: &str, detach: bool, force: bool, quiet: bool, ou
     } else {
         if matches!(old, Head::Branch(_)) && !quiet && !detach && repo.config.is("advice.detachedhead", true)
         {
-            say_detached(name);
+            say_detached(repo, name);
         }
         let commit = repo.odb.commit(&target)?;
         say(
@@ -230,7 +230,10 @@ fn switch_to(repo: &Repo, name: &str, detach: bool, force: bool, quiet: bool, ou
 }
 
 /// Tells what HEAD on no branch means.
-pub fn say_detached(name: &str) {
+pub fn say_detached(repo: &Repo, name: &str) {
+    if !repo.config.is("advice.detachedhead", true) {
+        return;
+    }
     warn(format!(
         "Note: switching to '{name}'.\n\nYou are in 'detached HEAD' state. You can look around, make experimental\nchanges and commit them, and you can discard any commits you make in this\nstate without impacting any branches by switching back to a branch.\n\nIf you want to create a new branch to retain commits you create, you may\ndo so (now or later) by using -c with the switch command. Example:\n\n  git switch -c <new-branch-name>\n\nOr undo this operation with:\n\n  git switch -\n\nTurn off this advice by setting config variable advice.detachedHead to false\n"
     ));
