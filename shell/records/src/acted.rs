@@ -1,8 +1,8 @@
-//! What a reply did: the actions that a harness recorded, the tool calls, or the first `bash` block.
+//! What a reply did: the actions that a harness recorded, the tool calls, or what its text asks for.
 
 use crate::{Message, from_json};
-use regex::Regex;
-use serde_json::Value;
+use regex::{Captures, Regex};
+use serde_json::{Map, Value};
 use std::sync::LazyLock;
 
 /// One thing that an agent did.
@@ -34,14 +34,13 @@ impl Acted {
 const SHELLS: [&str; 4] = ["bash", "execute_bash", "shell", "run"];
 
 impl Message {
-    /// What the message did, when an assistant wrote it: what its harness recorded, else its tool calls, else its first
-    /// `bash` block.
+    /// What the message did, when an assistant wrote it: what its harness recorded, else its tool calls, else the first
+    /// `bash` block or `<function=…>` of its text.
     pub fn acted(&self) -> Vec<Acted> {
         // mini-swe-agent 2 records `extra.actions`, SWE-ZERO's own scaffold `bash_command`.
         let recorded = self.extra.get("extra").and_then(|e| e.get("actions")).and_then(Value::as_array);
         if let Some(actions) = recorded {
-            let command = |action: &Value| Some(Acted::Script(action.get("command")?.as_str()?.to_string()));
-            return actions.iter().filter_map(command).collect();
+            return actions.iter().filter_map(recorded_action).collect();
         }
         if let Some(command) = self.extra.get("bash_command").and_then(Value::as_str) {
             return vec![Acted::Script(command.to_string())];
@@ -49,7 +48,15 @@ impl Message {
         if let Some(calls) = self.tool_calls.as_ref().and_then(Value::as_array).filter(|c| !c.is_empty()) {
             return calls.iter().map(called).collect();
         }
-        block(&self.content).map(Acted::Script).into_iter().collect()
+        asked(&self.content).into_iter().collect()
+    }
+}
+
+/// A script, or the call of a tool.
+fn recorded_action(action: &Value) -> Option<Acted> {
+    match action.get("command") {
+        Some(command) => Some(Acted::Script(command.as_str()?.to_string())),
+        None => action.get("name").map(|_| called(action)),
     }
 }
 
@@ -83,12 +90,35 @@ pub(crate) fn tool(name: &str, arguments: Value) -> Acted {
     Acted::Tool { name: name.to_string(), arguments, text: lines }
 }
 
-fn block(reply: &str) -> Option<String> {
+/// What a text asks for: its first `bash` block, or its first `<function=NAME>` with parameters, whose end may be missing
+/// because it is a stop word. What comes first counts; the other may be a part of it.
+fn asked(reply: &str) -> Option<Acted> {
     static BLOCK: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?s)```bash\s*\n(.*?)\n```").expect("the expression is constant"));
+    static FUNCTION: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?s)<function=([^>]+)>\n?(.*?)(?:</function>|</function\s*$|$)")
+            .expect("the expression is constant")
+    });
     // A reply with CRLF means the same.
     let reply = reply.replace("\r\n", "\n");
-    BLOCK.captures(&reply).map(|c| c[1].to_string())
+    let (block, function) = (BLOCK.captures(&reply), FUNCTION.captures(&reply));
+    let start = |found: &Option<Captures<'_>>| found.as_ref().map_or(usize::MAX, |f| f.get_match().start());
+    if start(&function) < start(&block) {
+        return function.map(|f| tool(f[1].trim(), parameters(&f[2])));
+    }
+    block.map(|b| Acted::Script(b[1].to_string()))
+}
+
+fn parameters(text: &str) -> Value {
+    static PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?s)<parameter=([^>]+)>(.*?)</parameter>").expect("the expression is constant")
+    });
+    let one = |found: Captures<'_>| {
+        // One line break at each end belongs to the form, not to the value.
+        let value = found[2].strip_prefix('\n').unwrap_or(&found[2]);
+        (found[1].trim().to_string(), value.strip_suffix('\n').unwrap_or(value).into())
+    };
+    PARAMETER.captures_iter(text).map(one).collect::<Map<_, _>>().into()
 }
 
 #[cfg(test)]
@@ -114,6 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn a_call_in_the_text_is_a_tool_call() {
+        let command = "<parameter=command>\ncat <<E\n```bash\nno\n```\nE\n</parameter>\n";
+        for (name, end) in [("execute_bash", "</function>"), ("bash", "</function"), ("bash", "")] {
+            let reply = say(&format!("I look.\n<function={name}>\n{command}{end}"));
+            assert_eq!(texts(reply), ["cat <<E\n```bash\nno\n```\nE"]);
+        }
+        let edit = "<function=str_replace_editor>\n<parameter=command>view</parameter>\n<parameter=path>/f</parameter>\n</function>";
+        assert_eq!(texts(say(edit)), ["str_replace_editor view /f"]);
+        assert_eq!(texts(say("```bash\necho '<function=bash>'\n```")), ["echo '<function=bash>'"]);
+    }
+
+    #[test]
     fn recorded_actions_and_tool_calls_count_before_the_text() {
         let call = |name: &str, arguments: Value| {
             json!({"role": "assistant", "content": "```bash\nno\n```",
@@ -121,6 +163,12 @@ mod tests {
         };
         let recorded = json!({"role": "assistant", "content": "", "extra": {"actions": [{"command": "a\n"}, {"command": "b"}]}});
         assert_eq!(texts(recorded), ["a\n", "b"]);
+        let mut none = say("```bash\nno\n```");
+        none["extra"] = json!({"actions": []});
+        assert!(texts(none.clone()).is_empty());
+        none["extra"] =
+            json!({"actions": [{"name": "edit", "arguments": {"command": "view", "path": "/f"}}]});
+        assert_eq!(texts(none), ["edit view /f"]);
         assert_eq!(
             texts(json!({"role": "assistant", "content": "```bash\nno\n```", "bash_command": "c"})),
             ["c"]

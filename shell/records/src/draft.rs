@@ -1,6 +1,7 @@
 //! Whole files or none: written under another name, synced, renamed.
 
 use crate::Error;
+use crate::trajectory::TRAJECTORIES;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -109,6 +110,15 @@ pub fn remove_drafts(dir: &Path) {
             // What cannot be removed does no harm: no reader looks at hidden files.
             let _ = fs::remove_file(entry.path());
         }
+    }
+}
+
+/// Removes the drafts that a killed process left in a run folder and among its trajectories. Nobody else may be writing
+/// there.
+pub fn remove_drafts_of_run(dir: &Path) {
+    remove_drafts(dir);
+    for folder in fs::read_dir(dir.join(TRAJECTORIES)).into_iter().flatten().flatten() {
+        remove_drafts(&folder.path());
     }
 }
 

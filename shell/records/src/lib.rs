@@ -22,7 +22,7 @@ mod settings;
 mod trajectory;
 
 pub use acted::Acted;
-pub use draft::{Draft, remove_drafts, replace_file};
+pub use draft::{Draft, remove_drafts, remove_drafts_of_run, replace_file};
 pub use error::Error;
 pub use instance::{Instance, PatchIs, read_instances};
 pub use journal::{JOURNAL, Journal};

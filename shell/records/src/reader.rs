@@ -29,6 +29,7 @@ pub struct Rollouts {
     journals: Vec<(File, PathBuf)>,
     /// Journal and place of each.
     places: Vec<(usize, Place)>,
+    torn: Vec<PathBuf>,
 }
 
 /// Where a line is: its first byte and its length.
@@ -50,8 +51,9 @@ impl Rollouts {
     pub fn open_all(dirs: &[impl AsRef<Path>]) -> Result<Rollouts, Error> {
         let journals = dirs.iter().map(|dir| open(dir.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let mut best: BTreeMap<(String, u32), (bool, (usize, Place))> = BTreeMap::new();
+        let mut torn = Vec::new();
         for (journal, (file, path)) in journals.iter().enumerate() {
-            read_lines(file, path, &mut |rollout, place| {
+            let (_, rest) = read_lines(file, path, &mut |rollout, place| {
                 let errored = rollout.exit_status == ExitStatus::Errored;
                 let found = (errored, (journal, place));
                 let slot = best.entry((rollout.instance_id, rollout.rollout)).or_insert(found);
@@ -59,8 +61,15 @@ impl Rollouts {
                     *slot = found;
                 }
             })?;
+            torn.extend((rest > 0).then(|| path.clone()));
         }
-        Ok(Rollouts { journals, places: best.into_values().map(|(_, place)| place).collect() })
+        Ok(Rollouts { journals, places: best.into_values().map(|(_, place)| place).collect(), torn })
+    }
+
+    /// Journals whose last line has no end, and was left out: a run was killed, or is writing it just now, or the file is a
+    /// part of one.
+    pub fn torn(&self) -> &[PathBuf] {
+        &self.torn
     }
 
     /// How many there are.

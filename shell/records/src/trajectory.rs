@@ -5,10 +5,13 @@ use crate::{Error, Rollout, replace_file};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
+/// The trajectories' folder in a run folder.
+pub(crate) const TRAJECTORIES: &str = "trajectories";
+
 /// Where a rollout's trajectory is in a run folder: `trajectories/<instance>/<n>.traj.json`. The name of a rollout that
 /// was read from a journal does not lead out of it.
 pub fn trajectory_path(dir: &Path, rollout: &Rollout) -> PathBuf {
-    dir.join("trajectories").join(&rollout.instance_id).join(format!("{}.traj.json", rollout.rollout))
+    dir.join(TRAJECTORIES).join(&rollout.instance_id).join(format!("{}.traj.json", rollout.rollout))
 }
 
 /// Writes a rollout's trajectory into a run folder.

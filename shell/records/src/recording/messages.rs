@@ -7,8 +7,9 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 /// What harnesses write where they leave something out.
-const CUTS: [&str; 6] = [
+const CUTS: [&str; 7] = [
     "<output_head>",
+    "... (output truncated, ",
     "characters elided",
     "<response clipped>",
     "[... Observation truncated",
@@ -62,6 +63,14 @@ fn seen(answer: &Message) -> Seen {
     seen
 }
 
+/// What SWE-agent says where there is no output.
+const NOTHING: &str = "Your command ran successfully and did not produce any output.";
+/// What SWE-ZERO adds to an output, and OpenHands before the exit status.
+const TIMED_OUT: &str = "\n\n[command timed out]";
+const COMPLETED: &str = "[The command completed with exit code ";
+/// The exit status of what timed out.
+const TIME_OUT: i32 = 124;
+
 /// The output within a harness's words.
 pub(super) fn text(content: &str) -> Seen {
     static CODE: LazyLock<Regex> = LazyLock::new(|| {
@@ -72,12 +81,26 @@ pub(super) fn text(content: &str) -> Seen {
     });
     let exit_code = CODE.captures(content).and_then(|c| c[1].parse().ok());
     let is_cut = CUTS.iter().any(|cut| content.contains(cut));
-    let output = match OUTPUT.captures(content) {
-        Some(found) => found[1].to_string(),
-        None => {
-            let text = content.strip_prefix("Observation:").or_else(|| content.strip_prefix("OBSERVATION:"));
-            text.map_or(content, |t| t.strip_prefix([' ', '\n']).unwrap_or(t)).to_string()
-        }
-    };
-    Seen { output, exit_code, is_cut }
+    if let Some(found) = OUTPUT.captures(content) {
+        return Seen { output: found[1].to_string(), exit_code, is_cut };
+    }
+    let (output, code) = unwrapped(content);
+    Seen { output: output.to_string(), exit_code: exit_code.or(code), is_cut }
+}
+
+/// An output without what stands before and behind it, and the exit status that is told there.
+fn unwrapped(content: &str) -> (&str, Option<i32>) {
+    let called =
+        content.strip_prefix("EXECUTION RESULT of [").and_then(|rest| Some(rest.split_once("]:\n")?.1));
+    let named = content.strip_prefix("Observation:").or_else(|| content.strip_prefix("OBSERVATION:"));
+    let text = called.or_else(|| named.map(|t| t.strip_prefix([' ', '\n']).unwrap_or(t))).unwrap_or(content);
+    let ended = text.rsplit_once(COMPLETED).and_then(|(output, end)| {
+        let code = end.split_once('.')?.0.parse().ok()?;
+        Some((output.strip_suffix('\n').unwrap_or(output), Some(code)))
+    });
+    ended.unwrap_or_else(|| match text.strip_suffix(TIMED_OUT) {
+        Some(output) => (output, Some(TIME_OUT)),
+        None if text == NOTHING => ("", None),
+        None => (text, None),
+    })
 }

@@ -33,6 +33,27 @@ fn mini_swe_agent_1_and_2_are_read() {
 }
 
 #[test]
+fn the_words_of_every_harness_are_no_output() {
+    let answer = |content: &str| {
+        read(json!([{"role": "assistant", "content": "```bash\nls\n```"}, {"role": "user", "content": content}])).remove(0).1
+    };
+    for (content, output, code) in [
+        ("Observation: a\n\n[command timed out]", "a", Some(124)),
+        ("OBSERVATION:\nYour command ran successfully and did not produce any output.", "", None),
+        (
+            "EXECUTION RESULT of [execute_bash]:\na\n[The command completed with exit code 2.]\n[Current working directory: /]",
+            "a",
+            Some(2),
+        ),
+        ("[The command completed with exit code 130. CTRL+C was sent.]", "", Some(130)),
+        ("[The command completed with exit code x", "[The command completed with exit code x", None),
+    ] {
+        assert_eq!(answer(content), seen(output, code), "{content}");
+    }
+    assert!(answer("Observation: a\n\n... (output truncated, 1 chars elided) ...\n\nb").unwrap().is_cut);
+}
+
+#[test]
 fn swe_agents_own_commands_are_tools() {
     let value = json!({"trajectory": [
         {"action": "ls -F\n", "observation": "a\r\nb", "extra_info": {"exit_code": 0}},
