@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Report {
     /// The instance.
     pub instance_id: String,
-    /// Whether every FAIL_TO_PASS and every PASS_TO_PASS test passed.
+    /// Whether every FAIL_TO_PASS test passed, and no PASS_TO_PASS test failed or is missing.
     pub resolved: bool,
     /// How far it came.
     pub resolution: Resolution,
@@ -44,14 +44,14 @@ pub struct TestsStatus {
 pub struct Grade {
     /// Those that passed.
     pub success: Vec<String>,
-    /// Those that failed, were skipped, or are not in the log.
+    /// Those that failed or are not in the log; of FAIL_TO_PASS also those that were skipped.
     pub failure: Vec<String>,
 }
 
 impl Grade {
-    fn of(tests: &[String], statuses: &Statuses) -> Grade {
-        let passed = |name: &&String| statuses.get(*name) == Some(&Status::Passed);
-        let (success, failure) = tests.iter().partition::<Vec<&String>, _>(passed);
+    fn of(tests: &[String], statuses: &Statuses, enough: &[Status]) -> Grade {
+        let is_enough = |name: &&String| status(name, statuses).is_some_and(|found| enough.contains(&found));
+        let (success, failure) = tests.iter().partition::<Vec<&String>, _>(is_enough);
         Grade {
             success: success.into_iter().cloned().collect(),
             failure: failure.into_iter().cloned().collect(),
@@ -64,11 +64,25 @@ impl Grade {
     }
 }
 
+/// Looks a test up. The data sets cut some names in the midst of a parameter (`test_a[log(photon`): such a one stands for
+/// the tests that begin with it, where they agree.
+fn status(name: &str, statuses: &Statuses) -> Option<Status> {
+    let is_cut = name.matches('[').count() > name.matches(']').count();
+    if !is_cut || statuses.contains_key(name) {
+        return statuses.get(name).copied();
+    }
+    let begun = statuses.range(name.to_string()..).take_while(|(full, _)| full.starts_with(name));
+    let mut found = begun.map(|(_, status)| *status);
+    let first = found.next()?;
+    found.all(|status| status == first).then_some(first)
+}
+
 /// Judges an instance by the tests of a log. An instance without FAIL_TO_PASS tests cannot be resolved: nothing would
 /// show it.
 pub fn grade(instance: &Instance, statuses: &Statuses) -> Report {
-    let fail_to_pass = Grade::of(&instance.fail_to_pass, statuses);
-    let pass_to_pass = Grade::of(&instance.pass_to_pass, statuses);
+    let fail_to_pass = Grade::of(&instance.fail_to_pass, statuses, &[Status::Passed]);
+    // As SWE-bench: a test that is skipped now shows no fix, and is not broken either.
+    let pass_to_pass = Grade::of(&instance.pass_to_pass, statuses, &[Status::Passed, Status::Skipped]);
     let (turned, kept) = (fail_to_pass.share(), pass_to_pass.share());
     let resolution = if instance.fail_to_pass.is_empty() || kept < 1.0 || turned == 0.0 {
         Resolution::No
@@ -104,6 +118,7 @@ mod tests {
             (vec![("a", Passed), ("b", Passed), ("c", Failed)], Resolution::No),
             (vec![("a", Passed), ("b", Passed)], Resolution::No),
             (vec![("a", Skipped), ("b", Passed), ("c", Passed)], Resolution::Partial),
+            (vec![("a", Passed), ("b", Passed), ("c", Skipped)], Resolution::Full),
             (vec![], Resolution::No),
         ] {
             let report = report(&log);
@@ -113,5 +128,14 @@ mod tests {
                 "{log:?}"
             );
         }
+    }
+    #[test]
+    fn a_name_that_was_cut_stands_for_the_tests_that_begin_with_it() {
+        use Status::{Failed, Passed};
+        let statuses =
+            |second| Statuses::from([("t[a-1]".to_string(), Passed), ("t[a-2]".to_string(), second)]);
+        assert_eq!(status("t[a", &statuses(Passed)), Some(Passed));
+        assert_eq!(status("t[a", &statuses(Failed)), None);
+        assert_eq!(status("t", &statuses(Passed)), None, "a whole name is looked for as it is");
     }
 }

@@ -4,6 +4,7 @@ mod cargo;
 mod django;
 mod go;
 mod pytest;
+mod sympy;
 
 use std::collections::BTreeMap;
 
@@ -25,8 +26,13 @@ pub type Statuses = BTreeMap<String, Status>;
 pub type Reader = fn(&str) -> Statuses;
 
 /// Every reader, by name.
-pub const READERS: [(&str, Reader); 4] =
-    [("cargo", cargo::read), ("django", django::read), ("go", go::read), ("pytest", pytest::read)];
+pub const READERS: [(&str, Reader); 5] = [
+    ("cargo", cargo::read),
+    ("django", django::read),
+    ("go", go::read),
+    ("pytest", pytest::read),
+    ("sympy", sympy::read),
+];
 
 /// Returns the reader of a name.
 pub fn by_name(name: &str) -> Option<Reader> {
