@@ -45,7 +45,7 @@ impl Hand {
         let shell = if harness.keeps_shell() {
             let env = harness.environment(harness.workspace());
             let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-            Kind::One(Box::new(Terminal::new(LiveShell::open(policy, workspace, &env)?)))
+            Kind::One(Box::new(Terminal::new(LiveShell::open(policy, workspace, &env)?, harness.workspace())))
         } else {
             Kind::Each(Box::new(Shell::open(policy, workspace)?))
         };
@@ -163,7 +163,7 @@ impl Hands {
     pub(crate) async fn patch(&mut self) -> Result<String, String> {
         self.lend(|hand| {
             let changes = hand.changes().map_err(|e| e.to_string())?;
-            Ok(String::from_utf8_lossy(&changes.try_diff().map_err(|e| e.to_string())?).into_owned())
+            changes.try_diff_text().map_err(|e| e.to_string())
         })
         .await
     }

@@ -50,6 +50,9 @@ pub struct Finding {
     /// Exit status that was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded_exit_code: Option<i32>,
+    /// Whether it had been refused when it was recorded already, or was not found.
+    #[serde(skip)]
+    pub was_refused: bool,
     /// Exit status now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -143,8 +146,19 @@ fn finding(recording: &Recording, n: usize) -> Finding {
         fate: Fate::Tool,
         denied: Vec::new(),
         recorded_exit_code: step.seen.as_ref().and_then(|s| s.exit_code),
+        was_refused: step.seen.as_ref().is_some_and(was_refused),
         exit_code: None,
         output: None,
+    }
+}
+
+/// Whether an action had not been done when it was recorded. Without an exit status bash's words tell, or ours.
+fn was_refused(seen: &Seen) -> bool {
+    let ends = |line: &str| line.ends_with(": command not found") || line.ends_with(": Permission denied");
+    let told = |line: &str| line.contains("bash: ") && ends(line) || line.starts_with("sbx: refused: ");
+    match seen.exit_code {
+        Some(code) => code == NOT_FOUND || code == DENIED,
+        None => seen.output.lines().any(told),
     }
 }
 
@@ -236,7 +250,7 @@ impl ReplayReport {
                 continue;
             }
             let refused = finding.fate == Fate::Refused;
-            self.refused_that_worked += u64::from(refused && finding.recorded_exit_code != Some(NOT_FOUND));
+            self.refused_that_worked += u64::from(refused && !finding.was_refused);
             let mut programs = programs(&finding.action);
             let guilty: BTreeSet<String> = finding
                 .denied
@@ -335,6 +349,32 @@ mod tests {
         let found = replay(&policy, workspace, &recording, Duration::from_secs(20)).unwrap();
         let fates: Vec<_> = found.iter().map(|f| f.fate).collect();
         assert_eq!(fates, [Fate::Same, Fate::Same, Fate::Tool], "{found:#?}");
+    }
+
+    #[test]
+    fn what_was_refused_before_had_not_worked() {
+        let policy = Policy::preset("whitelist").unwrap();
+        let answers = [
+            "Observation: \nbash: line 1: python: command not found",
+            "Observation: \nsbx: refused: python",
+            "<returncode>126</returncode><output>no</output>",
+            "Observation: a: command not found",
+            "<returncode>1</returncode><output>bash: python: command not found</output>",
+        ];
+        let messages: Vec<_> = answers
+            .iter()
+            .flat_map(|answer| {
+                [
+                    json!({"role": "assistant", "content": "```bash\npython x\n```"}),
+                    json!({"role": "user", "content": answer}),
+                ]
+            })
+            .collect();
+        let found =
+            judge_recording(&policy, &recording(json!({ "messages": messages }), "t".into()).unwrap());
+        let mut report = ReplayReport::default();
+        report.add(&found);
+        assert_eq!((report.count(Fate::Refused), report.refused_that_worked), (5, 2));
     }
 
     #[test]

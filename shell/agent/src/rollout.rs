@@ -10,6 +10,7 @@ use crate::spending::Spending;
 use crate::trace::RolloutSpan;
 use sbx_records::{ExitStatus, Instance, Message, ObservationCounts, PolicyStamp, Rollout};
 use sbx_runtime::{Observation, Outcome, Policy};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -162,7 +163,8 @@ async fn turns(
     let mut room = Room::of(shared);
     let mut budget = Budget::new(room.total, limits.reserve_tokens, limits.turn_tokens);
     let sticky = format!("{}/{}", record.instance_id, record.rollout);
-    let mut state = State::default();
+    let problem = order.instance.problem_statement.clone();
+    let mut state = State { problem, ..State::default() };
     let (mut turn, spending) = (0, shared.spending);
     let end = Deadline::after(spending.time);
     while turn < limits.turns {
@@ -214,6 +216,7 @@ async fn turns(
         turn += 1;
         let finish = take(reply, ask, record, &mut budget, shared);
         let calls = record.messages.last().map(|reply| harness.calls(reply)).unwrap_or_default();
+        record_actions(record, &calls);
         let first =
             calls.first().map(|call| if call.text().is_empty() { call.tool.as_str() } else { call.text() });
         let heard = Turn {
@@ -350,6 +353,7 @@ impl Room {
 /// What a conversation remembers from turn to turn.
 #[derive(Default)]
 struct State {
+    problem: String,
     /// Replies in a row without an action.
     without_call: u64,
     /// Where exchanges that will be forgotten begin.
@@ -491,7 +495,7 @@ async fn act(
             };
             tool.end(None);
             state.submissions += 1;
-            match harness.submit(call, &patch, state.submissions - 1) {
+            match harness.submit(call, &patch, &state.problem, state.submissions - 1) {
                 Submit::Review(message) => message,
                 Submit::Done { submission, observation } => {
                     return Some(submitted(record, submission, observation));
@@ -519,6 +523,7 @@ fn take(
     shared: &Shared,
 ) -> String {
     reply.message.without_content &= shared.harness.keeps_null();
+    shared.harness.complete(&mut reply.message);
     // Where mini-swe-agent keeps such things; it is never sent.
     let mut extra = serde_json::Map::new();
     extra.extend(ask.seed.map(|seed| ("seed".into(), seed.into())));
@@ -542,6 +547,22 @@ fn take(
     record.cost += shared.spending.prices.of(usage);
     budget.count(usage, &record.messages);
     reply.finish_reason
+}
+
+/// Every harness has a grammar of its own: where others would read something else out of the last reply, what it did is
+/// recorded as mini-swe-agent does. Native calls that are done stand there already.
+fn record_actions(record: &mut Rollout, calls: &[Call]) {
+    let Some(reply) = record.messages.last_mut() else { return };
+    let is_native = reply.tool_calls.as_ref().and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    let read = reply.acted();
+    if is_native && !calls.is_empty()
+        || read.len() == calls.len() && read.iter().zip(calls).all(|(read, call)| call.is(read))
+    {
+        return;
+    }
+    if let Some(extra) = reply.extra.get_mut("extra").and_then(Value::as_object_mut) {
+        extra.insert("actions".into(), calls.iter().map(Call::recorded).collect());
+    }
 }
 
 fn count(counts: &mut ObservationCounts, seen: &Observation) {

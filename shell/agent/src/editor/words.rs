@@ -1,22 +1,22 @@
 //! What the editor says, in the words of the two originals: SWE-agent's `edit_anthropic` tool (1.1) and `openhands-aci`.
 
 use super::Style;
+use super::text::expanded;
 
-/// Characters of a file that are shown at most, with the note that follows.
-const MAX_SHOWN: [(usize, &str); 2] = [
-    (
-        16_000,
-        "<response clipped><NOTE>To save on context only part of this file has been shown to you. You should retry this \
-         tool after you have searched inside the file with `grep -n` in order to find the line numbers of what you are \
-         looking for.</NOTE>",
-    ),
-    (
-        100_000,
-        "<response clipped><NOTE>Due to the max output limit, only part of the full response has been shown to you.</NOTE>",
-    ),
+/// Characters that are shown at most.
+const MAX_SHOWN: usize = 16_000;
+/// What follows a file that was cut.
+const CUT: [&str; 2] = [
+    "<response clipped><NOTE>To save on context only part of this file has been shown to you. You should retry this tool \
+     after you have searched inside the file with `grep -n` in order to find the line numbers of what you are looking \
+     for.</NOTE>",
+    "<response clipped><NOTE>Due to the max output limit, only part of this file has been shown to you. You should retry \
+     this tool after you have searched inside the file with `grep -n` in order to find the line numbers of what you are \
+     looking for.</NOTE>",
 ];
-/// Columns of a tab where SWE-agent shows one.
-const TAB: usize = 8;
+/// What follows a directory that was cut; SWE-agent cuts none.
+const CUT_DIRECTORY: &str = "<response clipped><NOTE>Due to the max output limit, only part of this directory has been shown \
+    to you. You should use `ls -la` instead to view large directories incrementally.</NOTE>";
 
 /// What the editor says.
 #[derive(Clone, Copy, Debug)]
@@ -84,17 +84,59 @@ impl Words {
         "Parameter 'command' is expected to be one of ['view', 'create', 'str_replace', 'insert', 'undo_edit'].".into()
     }
 
-    pub(super) fn range_of_directory(self) -> String {
+    pub(super) fn range_of_directory(self, range: &[i64]) -> String {
         let why = "The `view_range` parameter is not allowed when `path` points to a directory.";
-        why.to_string()
+        self.parameter("view_range", &list(range), why)
     }
 
-    pub(super) fn directory(self, path: &str, list: &str) -> String {
+    /// OpenHands shows directories with a `/` behind them.
+    pub(super) fn marks_directories(self) -> bool {
+        !self.is_swe_agent()
+    }
+
+    pub(super) fn directory(self, path: &str, list: &str, hidden: usize) -> String {
         let head = format!(
             "Here's the files and directories up to 2 levels deep in {path}, excluding hidden items:\n"
         );
+        if self.is_swe_agent() {
+            return format!("{head}{list}\n");
+        }
         let list = list.trim_end_matches('\n');
-        if self.is_swe_agent() { format!("{head}{list}\n") } else { format!("{head}{list}") }
+        let note = format!(
+            "\n\n{hidden} hidden files/directories in this directory are excluded. You can use 'ls -la {path}' to see them."
+        );
+        format!("{head}{}{}", clip(list, CUT_DIRECTORY), if hidden > 0 { note.as_str() } else { "" })
+    }
+
+    pub(super) fn no_parent(self, path: &str, parent: &str) -> String {
+        if self.is_swe_agent() {
+            return format!("The parent directory {parent} does not exist. Please create it first.");
+        }
+        self.not_written(path, &format!("[Errno 2] No such file or directory: '{path}'"))
+    }
+
+    pub(super) fn not_written(self, path: &str, why: &str) -> String {
+        format!("Ran into {why} while trying to write to {path}")
+    }
+
+    pub(super) fn refuses_binary_files(self) -> bool {
+        !self.is_swe_agent()
+    }
+
+    pub(super) fn binary(self, path: &str) -> String {
+        format!(
+            "File validation failed for {path}: File appears to be binary and this file type cannot be read or edited by \
+             this tool."
+        )
+    }
+
+    /// Lines that can be named; after a last line break SWE-agent counts one more.
+    pub(super) fn lines(self, text: &str) -> Vec<&str> {
+        let mut lines: Vec<&str> = text.split('\n').collect();
+        if !self.is_swe_agent() && lines.last() == Some(&"") {
+            lines.pop();
+        }
+        lines
     }
 
     fn range(self, range: &[i64], why: &str) -> String {
@@ -149,6 +191,21 @@ impl Words {
         self.is_swe_agent()
     }
 
+    /// What comes before lines of which some were asked for that are not there.
+    pub(super) fn shortened(self, count: i64, shown: &str) -> String {
+        format!("NOTE: We only show up to {count} since there're only {count} lines in this file.\n{shown}")
+    }
+
+    /// Whether a model that writes blanks may mean tabs.
+    pub(super) fn expands_tabs(self) -> bool {
+        self.is_swe_agent()
+    }
+
+    /// Whether a text that would be replaced by itself is refused before it is looked for.
+    pub(super) fn compares_before_it_looks(self) -> bool {
+        !self.is_swe_agent()
+    }
+
     pub(super) fn same(self, old: &str, new: &str) -> String {
         if self.is_swe_agent() {
             return format!("No replacement was performed, old_str `{old}` is the same as new_str `{new}`.");
@@ -164,8 +221,21 @@ impl Words {
         format!("No replacement was performed, old_str `{old}` did not appear verbatim in {path}.")
     }
 
-    pub(super) fn many(self, old: &str, lines: &[usize]) -> String {
-        let numbers: Vec<i64> = lines.iter().map(|n| *n as i64).collect();
+    pub(super) fn many(self, old: &str, text: &str) -> String {
+        let mut numbers: Vec<i64> = Vec::new();
+        if self.is_swe_agent() {
+            // Of a text of several lines there is none that holds it.
+            let holds = text.split('\n').enumerate().filter(|(_, line)| line.contains(old));
+            numbers.extend(holds.map(|(n, _)| n as i64 + 1));
+        } else {
+            let (mut line, mut seen) = (1, 0);
+            for (at, _) in text.match_indices(old) {
+                line += text[seen..at].matches('\n').count() as i64;
+                seen = at;
+                numbers.push(line);
+            }
+            numbers.dedup();
+        }
         let stop = if self.is_swe_agent() { "" } else { "." };
         format!(
             "No replacement was performed. Multiple occurrences of old_str `{old}` in lines {}. Please ensure it is unique{stop}",
@@ -185,14 +255,6 @@ impl Words {
             &line.to_string(),
             &format!("It should be within the range of allowed values: {within}"),
         )
-    }
-
-    pub(super) fn inserted(self, path: &str) -> String {
-        if self.is_swe_agent() {
-            "a snippet of the edited file".into()
-        } else {
-            format!("a snippet of {path}")
-        }
     }
 
     pub(super) fn edited(self, path: &str, snippet: &str) -> String {
@@ -222,57 +284,38 @@ impl Words {
         if self.is_swe_agent() { (5, 3) } else { (3, 4) }
     }
 
+    /// Lines around a replacement; what follows the last line break is no line of SWE-agent's there.
+    pub(super) fn replaced(self, lines: &[&str], first: usize, end: usize) -> String {
+        let is_over = self.is_swe_agent() && lines.len() > first + 1 && lines.last() == Some(&"");
+        self.snippet(&lines[..lines.len() - usize::from(is_over)], first, end)
+    }
+
     /// Lines `first` to before `end`; OpenHands shows the line break after the last as an empty line.
     pub(super) fn snippet(self, lines: &[&str], first: usize, end: usize) -> String {
-        if self.is_swe_agent() {
-            // What follows the last line break is no line here.
-            let count = lines.len() - usize::from(lines.len() > first + 1 && lines.last() == Some(&""));
-            return lines[first..end.min(count)].join("\n");
-        }
         let snippet = lines[first..end.min(lines.len())].join("\n");
-        if end >= lines.len() { snippet } else { snippet + "\n" }
+        if self.is_swe_agent() || end >= lines.len() { snippet } else { snippet + "\n" }
     }
 
     /// The lines with their numbers, as `cat -n` would print them.
     pub(super) fn numbered(self, text: &str, what: &str, first: usize) -> String {
-        let text = self.clip(text);
-        let lines = text.split('\n').enumerate().map(|(n, line)| {
-            let line = if self.is_swe_agent() { expand(line) } else { line.to_string() };
-            format!("{:6}\t{line}", n + first)
-        });
+        let text = clip(text, CUT[usize::from(!self.is_swe_agent())]);
+        let text = if self.is_swe_agent() { expanded(&text) } else { text };
+        let lines = text.split('\n').enumerate().map(|(n, line)| format!("{:6}\t{line}", n + first));
         format!(
             "Here's the result of running `cat -n` on {what}:\n{}\n",
             lines.collect::<Vec<_>>().join("\n")
         )
     }
+}
 
-    fn clip(self, text: &str) -> String {
-        let (most, note) = MAX_SHOWN[usize::from(!self.is_swe_agent())];
-        match text.char_indices().nth(most) {
-            None => text.to_string(),
-            Some((end, _)) => format!("{}{note}", &text[..end]),
-        }
+fn clip(text: &str, note: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        None => text.to_string(),
+        Some((end, _)) => format!("{}{note}", &text[..end]),
     }
 }
 
 /// A list as Python prints it.
 fn list(numbers: &[i64]) -> String {
     format!("[{}]", numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
-}
-
-/// Tabs as blanks, as Python's `expandtabs`.
-fn expand(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut column = 0;
-    for c in line.chars() {
-        if c == '\t' {
-            let blanks = TAB - column % TAB;
-            out.extend(std::iter::repeat_n(' ', blanks));
-            column += blanks;
-        } else {
-            out.push(c);
-            column += 1;
-        }
-    }
-    out
 }

@@ -63,7 +63,7 @@ impl Files for InSandbox<'_> {
         }
     }
 
-    fn read(&mut self, path: &str) -> Result<String, String> {
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
         let bytes = match &mut *self.shell {
             Shell::One(terminal) if terminal.is_busy() => return Err(busy()),
             Shell::One(terminal) => {
@@ -89,19 +89,19 @@ impl Files for InSandbox<'_> {
         if bytes.len() > MAX_FILE {
             return Err(format!("{path}: larger than {MAX_FILE} bytes"));
         }
-        String::from_utf8(bytes).map_err(|_| format!("{path}: not a text in UTF-8"))
+        Ok(bytes)
     }
 
-    fn write(&mut self, path: &str, text: &str) -> Result<(), String> {
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
         match &mut *self.shell {
             Shell::One(terminal) if terminal.is_busy() => Err(busy()),
             Shell::One(terminal) => {
-                let written = terminal.shell().session().write_file(path, text.as_bytes());
+                let written = terminal.shell().session().write_file(path, bytes);
                 written.map_err(|e| self.told(e))
             }
             Shell::Each(shell) => {
-                let script = "[[ -d ${1%/*} ]] || mkdir -p -- \"${1%/*}\"; cat > \"$1\"";
-                let action = Action::program(["bash", "-c", script, "editor", path]).stdin(text).time(TIME);
+                let script = "cat > \"$1\"";
+                let action = Action::program(["bash", "-c", script, "editor", path]).stdin(bytes).time(TIME);
                 let seen = shell.act(&action).map_err(|e| self.broke(e.to_string()))?;
                 if seen.success() { Ok(()) } else { Err(seen.stderr.text().trim_end().to_string()) }
             }
@@ -111,6 +111,15 @@ impl Files for InSandbox<'_> {
     fn list(&mut self, path: &str) -> Result<String, String> {
         let seen = self.look("find \"$1\" -maxdepth 2 -not -path '*/.*' | sort", path)?;
         Ok(seen.stdout.text())
+    }
+
+    fn list_marked(&mut self, path: &str) -> Result<(String, usize), String> {
+        let script = r#"find -L "$1" -mindepth 1 -maxdepth 1 -name '.*' | wc -l
+            find -L "$1" -maxdepth 2 -not -path "${1%/}/.*" -not -path "${1%/}/*/.*" | sort |
+            while IFS= read -r found; do [[ -d $found ]] && found+=/; printf '%s\n' "$found"; done"#;
+        let seen = self.look(script, path)?.stdout.text();
+        let (hidden, list) = seen.split_once('\n').unwrap_or_default();
+        Ok((list.into(), hidden.trim().parse().unwrap_or(0)))
     }
 }
 

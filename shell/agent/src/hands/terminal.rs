@@ -8,6 +8,8 @@ use std::time::Duration;
 /// A persistent bash and what OpenHands' runtime says around its output.
 pub(crate) struct Terminal {
     shell: LiveShell,
+    /// Where bash begins.
+    home: String,
     /// The script that runs.
     script: String,
 }
@@ -20,8 +22,8 @@ const HOW_TO_GO_ON: &str = "You may wait longer to see additional output by send
 const BELOW: &str = "[Below is the output of the previous command.]\n";
 
 impl Terminal {
-    pub(super) fn new(shell: LiveShell) -> Terminal {
-        Terminal { shell, script: String::new() }
+    pub(super) fn new(shell: LiveShell, home: &str) -> Terminal {
+        Terminal { shell, home: home.into(), script: String::new() }
     }
 
     pub(super) fn shell(&mut self) -> &mut LiveShell {
@@ -100,7 +102,8 @@ impl Terminal {
             Waited::Running => {
                 let so_far = self.shell.session().take_so_far();
                 let why = match input.time {
-                    Some(time) => format!("The command timed out after {} seconds.", time.as_secs_f64()),
+                    // As Python writes a float: 1.0.
+                    Some(time) => format!("The command timed out after {:?} seconds.", time.as_secs_f64()),
                     None => format!("The command has no new output after {} seconds.", QUIET.as_secs()),
                 };
                 let text = format!("{prefix}{}\n[{why} {HOW_TO_GO_ON}]", so_far.text().trim_end());
@@ -121,8 +124,10 @@ impl Terminal {
         self.shell.session().observe_nothing()
     }
 
+    /// Bash's directory; when bash has ended, that in which the next one begins.
     pub(super) fn cwd(&mut self) -> String {
-        self.shell.session().cwd().to_string_lossy().into_owned()
+        let cwd = self.shell.session().cwd();
+        if cwd.is_empty() { self.home.clone() } else { cwd.to_string_lossy().into_owned() }
     }
 }
 
@@ -155,7 +160,7 @@ mod tests {
             eprintln!("SKIPPED: no sandbox on this host");
             return;
         };
-        let mut terminal = Terminal::new(shell);
+        let mut terminal = Terminal::new(shell, "/home");
         let mut say = |input: Input| terminal.run(&input, Duration::MAX).unwrap();
         assert!(say(input("")).1.starts_with("ERROR: No previous running command to retrieve"));
         assert_eq!(say(input("mkdir d; cd d; echo hi")).1, "hi\n[The command completed with exit code 0.]");
@@ -170,6 +175,12 @@ mod tests {
         let (seen, text) = say(input("C-c"));
         assert!(text.ends_with("[The command completed with exit code 130. CTRL+C was sent.]"), "{text}");
         assert_eq!(seen.exit_code, 130);
+        let second = Some(Duration::from_secs(1));
+        let (_, text) = say(Input { time: second, ..input("sleep 60") });
+        assert!(text.contains("[The command timed out after 1.0 seconds."), "{text}");
+        say(input("C-c"));
         assert!(terminal.cwd().ends_with("/d"));
+        terminal.run(&input("exit 3"), Duration::MAX).unwrap();
+        assert_eq!(terminal.cwd(), "/home");
     }
 }

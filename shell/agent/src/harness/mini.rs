@@ -8,7 +8,7 @@ mod output;
 
 pub(crate) use config::MAX_BYTES;
 
-use super::python_json;
+use super::python_json::{self, type_name};
 use super::{Act, Call, Harness, Limits, NoCall, UNLIMITED};
 use config::{Config, Generation};
 use minijinja::{Environment, UndefinedBehavior};
@@ -80,6 +80,58 @@ impl Mini {
         json!({"actions": actions, "error": error, "finish_reason": finish_reason, "has_tool_calls": has_tool_calls})
     }
 
+    /// The calls of `bash` in a reply, or what is wrong with them.
+    fn tool_calls(&self, reply: &Message) -> Result<Vec<Call>, String> {
+        let none = "No tool calls found in the response. Every response MUST include at least one tool call.";
+        let calls = reply
+            .tool_calls
+            .as_ref()
+            .and_then(Value::as_array)
+            .filter(|calls| !calls.is_empty())
+            .ok_or(none)?;
+        calls
+            .iter()
+            .map(|call| {
+                let function = &call["function"];
+                let mut error = String::new();
+                let arguments = match &function["arguments"] {
+                    Value::String(text) => from_json(text.as_bytes()).unwrap_or_else(|e| {
+                        let why = python_json::fault(text).unwrap_or_else(|| e.to_string());
+                        error = format!("Error parsing tool call arguments: {why}.");
+                        Value::Null
+                    }),
+                    // Some servers send the object itself.
+                    other => other.clone(),
+                };
+                let name = function["name"].as_str().unwrap_or_default();
+                if name != "bash" {
+                    error += &format!("Unknown tool '{name}'.");
+                }
+                match arguments.get("command") {
+                    Some(command) if error.is_empty() => {
+                        let id = call["id"].as_str().map(str::to_string);
+                        return Ok(Call { act: self.act(command), id, tool: name.to_string() });
+                    }
+                    Some(_) => {}
+                    None => error += "Missing 'command' argument in bash tool call.",
+                }
+                Err(error.trim().to_string())
+            })
+            .collect()
+    }
+
+    /// A script; anything else is no fault of the form, but of an execution that Python refuses.
+    fn act(&self, command: &Value) -> Act {
+        if let Value::String(script) = command {
+            return Act::Script(script.clone());
+        }
+        let what = type_name(command);
+        let why = format!("expected str, bytes or os.PathLike object, not {what}");
+        let why = format!("An error occurred while executing the command: {why}");
+        let values = json!({"output": {"output": "", "returncode": -1, "exception_info": why}});
+        Act::Say(self.render(&self.config.observation, values))
+    }
+
     /// The actions in the text of a reply.
     fn in_text(&self, text: &str) -> Vec<String> {
         let Some(regex) = &self.config.action else { return Vec::new() };
@@ -123,7 +175,7 @@ impl Harness for Mini {
 
     fn calls(&self, reply: &Message) -> Vec<Call> {
         if self.config.action.is_none() {
-            return tool_calls(reply).unwrap_or_default();
+            return self.tool_calls(reply).unwrap_or_default();
         }
         let mut actions = self.in_text(&reply.content);
         match (actions.pop(), actions.is_empty()) {
@@ -134,7 +186,7 @@ impl Harness for Mini {
 
     fn no_call(&self, reply: &Message, finish_reason: &str, in_a_row: u64) -> NoCall {
         let values = if self.config.action.is_none() {
-            let error = tool_calls(reply).err().unwrap_or_default();
+            let error = self.tool_calls(reply).err().unwrap_or_default();
             let has_calls =
                 reply.tool_calls.as_ref().and_then(Value::as_array).is_some_and(|c| !c.is_empty());
             self.fault(&[], &error, finish_reason, has_calls)
@@ -214,42 +266,6 @@ impl Harness for Mini {
     fn keeps_null(&self) -> bool {
         self.generation == Generation::Two
     }
-}
-
-/// The calls of `bash` in a reply, or what is wrong with them.
-fn tool_calls(reply: &Message) -> Result<Vec<Call>, String> {
-    let none = "No tool calls found in the response. Every response MUST include at least one tool call.";
-    let calls =
-        reply.tool_calls.as_ref().and_then(Value::as_array).filter(|calls| !calls.is_empty()).ok_or(none)?;
-    calls
-        .iter()
-        .map(|call| {
-            let function = &call["function"];
-            let mut error = String::new();
-            let arguments = match &function["arguments"] {
-                Value::String(text) => from_json(text.as_bytes()).unwrap_or_else(|e| {
-                    let why = python_json::fault(text).unwrap_or_else(|| e.to_string());
-                    error = format!("Error parsing tool call arguments: {why}.");
-                    Value::Null
-                }),
-                // Some servers send the object itself.
-                other => other.clone(),
-            };
-            let name = function["name"].as_str().unwrap_or_default();
-            if name != "bash" {
-                error += &format!("Unknown tool '{name}'.");
-            }
-            match arguments.get("command") {
-                Some(Value::String(script)) if error.is_empty() => {
-                    let id = call["id"].as_str().map(str::to_string);
-                    return Ok(Call { act: Act::Script(script.clone()), id, tool: name.to_string() });
-                }
-                Some(_) => {}
-                None => error += "Missing 'command' argument in bash tool call.",
-            }
-            Err(error.trim().to_string())
-        })
-        .collect()
 }
 
 /// What templates know of the machine (Python's `platform.uname`).

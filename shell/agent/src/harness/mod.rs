@@ -11,9 +11,9 @@ mod swe_zero;
 mod tool_call;
 
 use crate::editor::{Edit, Style};
-use sbx_records::{ExitStatus, Instance, Message};
+use sbx_records::{Acted, ExitStatus, Instance, Message};
 use sbx_runtime::{Observation, Policy};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::io::Read;
@@ -40,6 +40,8 @@ pub trait Harness: Sync + Send {
     fn request(&self) -> Map<String, Value> {
         Map::new()
     }
+    /// Gives a reply back what a stop word of the request took off it. Default: nothing.
+    fn complete(&self, _reply: &mut Message) {}
     /// The actions that a reply asks for, in order.
     fn calls(&self, reply: &Message) -> Vec<Call>;
     /// What follows a reply that asks for none. `in_a_row` counts such replies, this one included.
@@ -52,8 +54,9 @@ pub trait Harness: Sync + Send {
     fn said(&self, call: &Call, _cwd: &str, text: &str) -> Message {
         call.answer(text)
     }
-    /// What follows an [`Act::Submit`]; `patch` is what the rollout has changed, `earlier` counts such acts before.
-    fn submit(&self, call: &Call, patch: &str, _earlier: u64) -> Submit {
+    /// What follows an [`Act::Submit`]; `patch` is what the rollout has changed, `problem` the instance's statement, and
+    /// `earlier` counts such acts before.
+    fn submit(&self, call: &Call, patch: &str, _problem: &str, _earlier: u64) -> Submit {
         Submit::Done { submission: patch.to_string(), observation: call.answer(patch) }
     }
     /// Whether one bash serves all actions, on a terminal, so that variables and directory stay. Default: no.
@@ -158,6 +161,26 @@ impl Call {
             Act::Script(script) => script,
             Act::Type(input) => &input.command,
             _ => "",
+        }
+    }
+
+    /// Whether a reader of the record takes it for the same.
+    pub(crate) fn is(&self, read: &Acted) -> bool {
+        match (read, &self.act) {
+            (Acted::Script(script), Act::Script(_) | Act::Type(_)) => script.trim() == self.text().trim(),
+            (Acted::Tool { name, .. }, act) => {
+                *name == self.tool && !matches!(act, Act::Script(_) | Act::Type(_))
+            }
+            _ => false,
+        }
+    }
+
+    /// The call as a record has it: a `command`, or the `name` and `arguments` of a tool.
+    pub(crate) fn recorded(&self) -> Value {
+        match &self.act {
+            Act::Script(_) | Act::Type(_) => json!({"command": self.text()}),
+            Act::Edit(edit) => json!({"name": self.tool, "arguments": edit}),
+            _ => json!({"name": self.tool, "arguments": {}}),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod convert;
 
+use super::python_json::type_name;
 use super::tool_call::{Fault, ToolCall, native, text};
 use super::{Act, Call, Harness, Input, Limits, NoCall, UNLIMITED};
 use crate::editor::{Edit, Style};
@@ -213,6 +214,12 @@ impl Harness for OpenHands {
         more
     }
 
+    fn complete(&self, reply: &mut Message) {
+        if !self.config.native_tool_calling {
+            convert::complete(&mut reply.content);
+        }
+    }
+
     fn calls(&self, reply: &Message) -> Vec<Call> {
         self.read(reply).unwrap_or_default()
     }
@@ -337,17 +344,9 @@ fn tracked(arguments: &Map<String, Value>) -> Result<Act, Fault> {
     }
 }
 
-/// What Python calls the type of a value.
-fn python_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<class 'NoneType'>",
-        Value::Bool(_) => "<class 'bool'>",
-        Value::Number(n) if n.is_f64() => "<class 'float'>",
-        Value::Number(_) => "<class 'int'>",
-        Value::String(_) => "<class 'str'>",
-        Value::Array(_) => "<class 'list'>",
-        Value::Object(_) => "<class 'dict'>",
-    }
+/// A type as Python prints it.
+fn python_type(value: &Value) -> String {
+    format!("<class '{}'>", type_name(value))
 }
 
 fn bounded(text: &str) -> String {

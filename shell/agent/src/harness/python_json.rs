@@ -1,6 +1,9 @@
-//! Python's words for a text that is not JSON. Harnesses show them to the model, so that they are part of a prompt.
+//! Python's words for JSON: for a text that is none, and for types. Harnesses show them to the model, so that they are
+//! part of a prompt.
 //!
 //! As `json.loads` of Python 3.11 says it; the reason comes with line, column and place in characters.
+
+use serde_json::Value;
 
 /// Nesting from which on no more is looked at.
 const DEEPEST: usize = 400;
@@ -13,6 +16,19 @@ pub(super) fn fault(text: &str) -> Option<String> {
     let line = before.iter().filter(|c| **c == '\n').count() + 1;
     let column = before.iter().rev().take_while(|c| **c != '\n').count() + 1;
     Some(format!("{what}: line {line} column {column} (char {at})"))
+}
+
+/// What Python calls the type of a value.
+pub(super) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(n) if n.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
 }
 
 /// What was expected, and where.

@@ -154,11 +154,11 @@ impl Harness for SweAgent {
         None
     }
 
-    fn submit(&self, call: &Call, patch: &str, earlier: u64) -> Submit {
+    fn submit(&self, call: &Call, patch: &str, problem: &str, earlier: u64) -> Submit {
         let review = usize::try_from(earlier).ok().and_then(|n| self.config.reviews.get(n));
         match review {
             Some(review) => {
-                let text = review.replace("{{diff}}", patch).replace("{{problem_statement}}", "");
+                let text = review.replace("{{diff}}", patch).replace("{{problem_statement}}", problem);
                 Submit::Review(call.answer(&self.shown(text.trim_end_matches('\n'))))
             }
             None => {

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::run::RetryFailed;
 use sbx_records::{
-    ExitStatus, Journal, Predictions, Rollout, remove_drafts, trajectory_path, write_trajectory,
+    ExitStatus, Journal, Predictions, Rollout, remove_drafts_of_run, trajectory_path, write_trajectory,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -45,10 +45,7 @@ impl Before {
             }
         })?;
         // Locked by now, so nobody else is writing here.
-        remove_drafts(dir);
-        for folder in std::fs::read_dir(dir.join("trajectories")).into_iter().flatten().flatten() {
-            remove_drafts(&folder.path());
-        }
+        remove_drafts_of_run(dir);
         fault.map_or(Ok((journal, before)), |e| Err(e.into()))
     }
 

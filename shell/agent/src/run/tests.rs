@@ -4,7 +4,7 @@ use super::*;
 use crate::TurnSeen;
 use crate::scripted::{Asked, Dialect, Fault, Script, ScriptedServer, Turns};
 use crate::server::Retry;
-use sbx_records::{Rollout, trajectory_path};
+use sbx_records::{Message, Rollout, trajectory_path};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;

@@ -1,6 +1,7 @@
 //! A prompt that is longer than the model's context: every server says it in words of its own.
 //!
-//! Sources: vLLM 0.33, SGLang 0.5, llama.cpp's server, OpenAI, and gateways (LiteLLM 1.106's list).
+//! Sources: vLLM 0.6 to 0.33, SGLang 0.5, llama.cpp's server, OpenAI, text-generation-inference 3, TensorRT-LLM, LMDeploy,
+//! Ollama, Mistral, Gemini, Anthropic, and gateways (LiteLLM 1.106's list).
 
 use super::ServerError;
 use regex::Regex;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 /// What servers say, in lower case.
-const WORDS: [&str; 9] = [
+const WORDS: [&str; 19] = [
     "this model's maximum context length is",
     "is longer than the model's context length",
     "exceeds the available context size",
@@ -18,6 +19,16 @@ const WORDS: [&str; 9] = [
     "input tokens exceed the configured limit",
     "exceed_context_size_error",
     "context_length_exceeded",
+    "longer than the maximum model length",
+    "is too long to fit into the model",
+    "context size exceeded",
+    "tokens + `max_new_tokens` must be <=",
+    "should not exceed max_num_tokens",
+    "exceeds the session length",
+    "exceeds maximum context length",
+    "too large for model with",
+    "exceeds the maximum number of tokens allowed",
+    "prompt is too long",
 ];
 
 /// Reads the body of an error; `error` is its inner object. Keys are believed before words.
@@ -95,6 +106,23 @@ mod tests {
             let body: Value = serde_json::from_str(text).unwrap();
             let found = overflow(body.get("error").unwrap_or(&body), text);
             assert_eq!(found, Some(ServerError::ContextOverflow { prompt, limit }), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_overflow_is_one_without_its_numbers() {
+        for text in [
+            r#"{"error":{"message":"The decoder prompt (length 9000) is longer than the maximum model length of 8192. Make sure that `max_model_len` is no smaller than the number of text tokens."}}"#,
+            r#"{"error":{"code":500,"message":"Context size exceeded","type":"server_error"}}"#,
+            r#"{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8192. Given: 9000 `inputs` tokens and 1024 `max_new_tokens`","error_type":"validation"}"#,
+            r#"{"object":"error","message":"The sum of prompt length (9000.0) and query length (0.0) should not exceed max_num_tokens (8192)"}"#,
+            r#"{"message":"The prompt length 9000 exceeds the session length 8192"}"#,
+            r#"{"error":"input length exceeds maximum context length"}"#,
+            r#"{"message":"Prompt contains 9000 tokens and 0 draft tokens, too large for model with 8192 maximum context length"}"#,
+            r#"{"error":{"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."}}"#,
+            r#"{"error":{"message":"prompt is too long: 209000 tokens > 200000 maximum"}}"#,
+        ] {
+            assert!(overflow(&Value::Null, text).is_some(), "{text}");
         }
     }
 

@@ -56,6 +56,10 @@ fn message<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Message, D::Error> 
         value["content"] = text.into();
     }
     let without_content = value.get("content").is_none_or(Value::is_null);
+    // Whatever a server says of it, or does not: this is a reply.
+    if let Value::Object(map) = &mut value {
+        map.insert("role".into(), "assistant".into());
+    }
     let message: Message = serde_json::from_value(value).map_err(serde::de::Error::custom)?;
     Ok(Message { without_content, ..message })
 }
@@ -69,6 +73,7 @@ pub(super) fn parts(content: &Value) -> Option<String> {
 impl Reply {
     pub(super) fn parse(text: &str) -> Result<Reply, ServerError> {
         let not = |what: String| ServerError::NotACompletion(what);
+        let text = text.trim_start_matches('\u{feff}');
         let completion: Completion = from_json(text.as_bytes()).map_err(|e| {
             if text.trim_start().starts_with('{') {
                 not(format!("{e}: {}", cut(text)))
@@ -79,11 +84,12 @@ impl Reply {
         let mut choice = completion.choices.into_iter().next().ok_or(ServerError::EmptyChoices)?;
         let usage = completion.usage.as_ref().and_then(usage);
         let mut around = Map::new();
-        around.extend(completion.usage.filter(|usage| !usage.is_null()).map(|usage| ("usage".into(), usage)));
+        let told = completion.usage.filter(|usage| !usage.is_null());
+        around.extend(told.map(|usage| ("usage".into(), shallow(usage, MAX_DEPTH))));
         choice.rest.remove("index");
         for (key, rest) in [("response", completion.rest), ("choice", choice.rest)] {
             if !rest.is_empty() {
-                around.insert(key.into(), rest.into());
+                around.insert(key.into(), shallow(rest.into(), MAX_DEPTH));
             }
         }
         Ok(Reply {
@@ -92,6 +98,20 @@ impl Reply {
             usage,
             around,
         })
+    }
+}
+
+/// Levels of lists and objects that are kept of what is around a reply. In a journal it lies deeper than in the answer, and
+/// readers of JSON end at 128.
+const MAX_DEPTH: usize = 64;
+
+/// The value; what is nested deeper is kept as its text.
+fn shallow(value: Value, depth: usize) -> Value {
+    match value {
+        Value::Array(_) | Value::Object(_) if depth == 0 => value.to_string().into(),
+        Value::Array(items) => items.into_iter().map(|item| shallow(item, depth - 1)).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, shallow(value, depth - 1))).collect(),
+        other => other,
     }
 }
 
@@ -113,11 +133,23 @@ fn usage(value: &Value) -> Option<Usage> {
 }
 
 /// A text's leading `<think>…</think>`, and what follows it. Without its end all of the text is thinking: the reply was
-/// cut.
+/// cut. The beginning is missing where the model's template has put it into the prompt.
 pub(crate) fn without_thinking(text: &str) -> (Option<&str>, &str) {
-    let Some(rest) = text.trim_start().strip_prefix("<think>") else { return (None, text) };
-    let (thinking, text) = rest.split_once("</think>").unwrap_or((rest, ""));
+    let (thinking, text) = match text.trim_start().strip_prefix("<think>") {
+        Some(rest) => rest.split_once("</think>").unwrap_or((rest, "")),
+        None => match text.split_once("</think>") {
+            Some((thinking, rest)) if may_be_thinking(thinking) => (thinking, rest),
+            _ => return (None, text),
+        },
+    };
     (Some(thinking.trim()), text.trim_start())
+}
+
+/// Whether what follows may be the end of a thinking, and not a word that the text speaks of: it begins a line, and stands in
+/// no block of code.
+fn may_be_thinking(before: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    line.trim().is_empty() && !before.contains("<think>") && before.matches("```").count().is_multiple_of(2)
 }
 
 /// Moves thinking to where servers with a reasoning parser put it.
@@ -128,7 +160,6 @@ fn split_thinking(mut message: Message) -> Message {
         message.thought_in_text = true;
         message.content = text;
     }
-    message.role = "assistant".into();
     message
 }
 
@@ -199,6 +230,15 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_needs_no_role_and_may_begin_with_a_byte_order_mark() {
+        for role in ["", r#""role":null,"#, r#""role":"model","#] {
+            let text = format!("\u{feff}{{\"choices\":[{{\"message\":{{{role}\"content\":\"a\"}}}}]}}");
+            let message = Reply::parse(&text).unwrap().message;
+            assert_eq!((message.role.as_str(), message.content.as_str()), ("assistant", "a"));
+        }
+    }
+
+    #[test]
     fn halves_of_surrogate_pairs_and_lists_of_parts_are_read() {
         let text = r#"{"choices":[{"message":{"role":"assistant","content":"a\ud83d","tool_calls":[{"id":"c","function":{"name":"bash","arguments":"{\"command\": \"ls \\ud83d\"}"}}]}}]}"#;
         let reply = Reply::parse(text).unwrap();
@@ -213,6 +253,21 @@ mod tests {
         assert_eq!(message.reasoning_content.as_deref(), Some("t"));
         let empty = r#"{"choices":[{"message":{"role":"assistant","content":[]}}]}"#;
         assert_eq!(Reply::parse(empty).unwrap().message.content, "");
+    }
+
+    #[test]
+    fn what_a_journals_reader_could_not_follow_is_kept_as_text() {
+        let deep = format!("{}{}", "[".repeat(123), "]".repeat(123));
+        let text = format!(
+            r#"{{"choices":[{{"message":{{"role":"assistant","content":"a"}},"odd":{deep}}}],"odd":{deep}}}"#
+        );
+        let around = Reply::parse(&text).unwrap_or_else(|e| panic!("{e}")).around;
+        let line = serde_json::json!({"messages": [{"extra": around}]}).to_string();
+        assert_eq!(
+            serde_json::from_str::<Value>(&line).unwrap()["messages"][0]["extra"],
+            Value::from(around)
+        );
+        assert!(line.matches('[').count() > 2 * 100);
     }
 
     #[test]
@@ -237,5 +292,22 @@ mod tests {
     fn thinking_without_an_end_is_all_thinking() {
         assert_eq!(without_thinking(" <think>a\nb"), (Some("a\nb"), ""));
         assert_eq!(without_thinking("b <think>a</think>"), (None, "b <think>a</think>"));
+    }
+
+    #[test]
+    fn thinking_whose_beginning_is_in_the_prompt_ends_all_the_same() {
+        let block = "```bash\necho no\n```";
+        let text = format!("{block}\n</think>\n\nTHOUGHT");
+        assert_eq!(without_thinking(&text), (Some(block), "THOUGHT"));
+        assert_eq!(without_thinking("\n</think>\n\na"), (Some(""), "a"));
+        for spoken_of in
+            ["grep -n '</think>' .", "```bash\ncat >f <<E\n</think>\nE\n```", "<think> ends with\n</think>"]
+        {
+            assert_eq!(
+                without_thinking(spoken_of).0.is_some(),
+                spoken_of.starts_with("<think>"),
+                "{spoken_of}"
+            );
+        }
     }
 }

@@ -152,7 +152,15 @@ impl Pieces {
     fn call(&mut self, call: Value) {
         let Value::Object(mut call) = call else { return };
         let at = call.remove("index").and_then(|i| i.as_u64()).and_then(|i| usize::try_from(i).ok());
-        let at = at.unwrap_or(self.calls.len().saturating_sub(1));
+        // Without a number, another id begins another call.
+        let is_new = |last: &Map<String, Value>| {
+            let id = call.get("id").filter(|id| !id.is_null());
+            id.is_some_and(|id| last.get("id").is_some_and(|held| held != id))
+        };
+        let at = at.unwrap_or_else(|| match self.calls.last() {
+            Some(last) if !is_new(last) => self.calls.len() - 1,
+            _ => self.calls.len(),
+        });
         if at >= MAX_CALLS {
             return;
         }
@@ -225,6 +233,19 @@ mod tests {
         assert_eq!(message["tool_calls"], json!([call]));
         assert_eq!((&all["usage"]["prompt_tokens"], &all["id"]), (&json!(3), &json!("x")));
         assert_eq!(all["choices"][0]["finish_reason"], "tool_calls");
+    }
+
+    #[test]
+    fn calls_without_a_number_are_told_apart_by_their_ids() {
+        let piece = |call: Value| json!({"choices": [{"delta": {"tool_calls": [call]}}]});
+        let text = stream(&[
+            piece(json!({"id": "a", "function": {"name": "f", "arguments": "{"}})),
+            piece(json!({"function": {"arguments": "}"}})),
+            piece(json!({"id": "b", "function": {"name": "g", "arguments": "{}"}})),
+        ]) + "data: [DONE]\n\n";
+        let all: Value = serde_json::from_str(&whole(text).unwrap()).unwrap();
+        let call = |id: &str, name: &str| json!({"id": id, "function": {"name": name, "arguments": "{}"}});
+        assert_eq!(all["choices"][0]["message"]["tool_calls"], json!([call("a", "f"), call("b", "g")]));
     }
 
     #[test]

@@ -113,3 +113,15 @@ fn the_second_generation_can_speak_in_text() {
     let said = mini.no_call(&Message::new("assistant", "x"), "stop", 1).message.content;
     assert_eq!(said, "Please always provide EXACTLY ONE action in triple backticks, found 0 actions.");
 }
+
+#[test]
+fn a_command_that_is_no_text_is_told_as_python_tells_it() {
+    let harness = two(None).unwrap();
+    for (command, what) in [(json!(5), "int"), (json!(null), "NoneType"), (json!(["ls"]), "list")] {
+        let call = json!({"id": "c", "function": {"name": "bash", "arguments": json!({"command": command}).to_string()}});
+        let reply = Message { tool_calls: Some(json!([call])), ..Message::new("assistant", "") };
+        let [Call { act: Act::Say(said), .. }] = &harness.calls(&reply)[..] else { panic!("{what}") };
+        let why = format!("expected str, bytes or os.PathLike object, not {what}");
+        assert!(said.contains(&why) && said.contains("<returncode>-1</returncode>"), "{said}");
+    }
+}

@@ -63,6 +63,17 @@ fn one(number: usize, function: &Value) -> String {
     out
 }
 
+/// Ends a call that the stop word has ended: else the model would read its own calls without their ends.
+pub(super) fn complete(text: &mut String) {
+    let count = |what: &str| text.matches(what).count();
+    let is_cut = count("<function=") == 1 && count("</function>") == 0;
+    if is_cut && count("<parameter=") == count("</parameter>") {
+        let whole = text.trim_end();
+        let whole = ["</function", "</"].iter().find_map(|end| whole.strip_suffix(end)).unwrap_or(whole);
+        *text = format!("{}\n</function>", whole.trim_end());
+    }
+}
+
 /// The call in a reply.
 pub(super) fn read(text: &str) -> Result<ToolCall, Fault> {
     in_text(text)

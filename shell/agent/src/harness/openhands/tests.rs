@@ -107,6 +107,25 @@ fn models_without_tool_calls_write_them_into_the_text() {
 }
 
 #[test]
+fn what_the_stop_word_takes_off_a_reply_is_given_back() {
+    let harness = OpenHands::new(Some(("native_tool_calling: false", "c.yaml"))).unwrap();
+    let completed = |harness: &OpenHands, text: &str| {
+        let mut reply = Message::new("assistant", text);
+        harness.complete(&mut reply);
+        reply.content
+    };
+    let whole = "I look.\n<function=execute_bash>\n<parameter=command>ls</parameter>\n</function>";
+    for end in ["</function>", "</function", "</", "\n", ""] {
+        assert_eq!(completed(&harness, &whole.replace("</function>", end)), whole, "{end:?}");
+    }
+    for text in ["no call", "<function=execute_bash>\n<parameter=command>cut", "<function=a><function=b>"] {
+        assert_eq!(completed(&harness, text), text);
+    }
+    let open = whole.replace("</function>", "");
+    assert_eq!(completed(&default(), &open), open);
+}
+
+#[test]
 fn a_mistake_in_a_configuration_names_the_key() {
     for (text, expected) in [
         ("tusk: x", "unknown field `tusk`"),

@@ -53,12 +53,24 @@ fn observations_have_the_originals_form() {
 fn the_first_submission_is_reviewed_with_the_diff() {
     let agent = default();
     let call = Call { act: Act::Submit(String::new()), id: None, tool: "submit".into() };
-    let Submit::Review(message) = agent.submit(&call, "diff --git a/f b/f\n", 0) else { panic!("a review") };
+    let Submit::Review(message) = agent.submit(&call, "diff --git a/f b/f\n", "", 0) else {
+        panic!("a review")
+    };
     assert!(message.content.starts_with("OBSERVATION:\nThank you for your work on this issue."));
     assert!(message.content.ends_with("<diff>\ndiff --git a/f b/f\n\n</diff>"), "{}", message.content);
     assert!(
-        matches!(agent.submit(&call, "diff", 1), Submit::Done { submission, .. } if submission == "diff")
+        matches!(agent.submit(&call, "diff", "", 1), Submit::Done { submission, .. } if submission == "diff")
     );
+}
+
+#[test]
+fn a_review_may_repeat_the_problem() {
+    let agent = agent(
+        "agent:\n  templates: {instance_template: x}\n  tools: {registry_variables: {SUBMIT_REVIEW_MESSAGES: ['{{problem_statement}}: {{diff}}']}}\n",
+    );
+    let call = Call { act: Act::Submit(String::new()), id: None, tool: "submit".into() };
+    let Submit::Review(message) = agent.submit(&call, "d", "A bug.", 0) else { panic!("a review") };
+    assert!(message.content.ends_with("A bug.: d"), "{}", message.content);
 }
 
 #[test]

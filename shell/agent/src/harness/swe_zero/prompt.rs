@@ -26,6 +26,10 @@ pub(super) fn system(policy: &Policy) -> String {
     } else {
         "Nothing of the repository can be executed: no tests, no scripts, no builds. You reason about the code instead."
     };
+    let network = match policy.domains.as_slice() {
+        [] => "There is no network, and no input".into(),
+        names => format!("Of the network only {} can be reached, and there is no input", names.join(" ")),
+    };
     let sentinel = SENTINELS[0];
     format!(
         "You are a software engineer who resolves issues in a repository by reading and editing its files with bash.
@@ -45,7 +49,7 @@ relative to the root and no `cd`.
 - {execution}
 - These programs exist, besides bash's own builtins: {}.{absent}
 - Do not use `bash -c`, `sh -c`, `eval` or `source`: your block is a script already.
-- There is no network, and no input: a command that waits for input reads its end.
+- {network}: a command that waits for input reads its end.
 - Begin the block with the command itself, not with a # comment.
 
 How to proceed:
@@ -184,6 +188,20 @@ mod tests {
         instance.interface = Some("def f()".into());
         assert!(
             task(&instance).contains("It fails.\n\n## Relevant Interface\n\ndef f()\n\n## Repository Info\n")
+        );
+    }
+
+    #[test]
+    fn the_network_is_the_policys() {
+        let open = "about = \"n\"\nextends = \"whitelist\"\nloosens = [\"network.allow\"]\n[network]\nallow = [\"example.org\"]\n";
+        let open = system(&Policy::parse(open, "open.toml").unwrap());
+        assert!(
+            open.contains("- Of the network only example.org can be reached, and")
+                && !open.contains("no network"),
+            "{open}"
+        );
+        assert!(
+            system(&Policy::preset("whitelist").unwrap()).contains("- There is no network, and no input: ")
         );
     }
 }

@@ -118,7 +118,7 @@ async fn openhands_has_a_terminal_an_editor_and_words_of_its_own() {
     let seen: Vec<&str> =
         rollout.messages.iter().filter(|m| m.role == "tool").map(|m| m.content.as_str()).collect();
     assert_eq!(seen[0], "Your thought has been logged.");
-    assert!(seen[1].contains("[The command timed out after 1 seconds."), "{}", seen[1]);
+    assert!(seen[1].contains("[The command timed out after 1.0 seconds."), "{}", seen[1]);
     assert!(seen[2].contains("still running"), "{}", seen[2]);
     assert!(
         seen[3].ends_with(
@@ -132,6 +132,40 @@ async fn openhands_has_a_terminal_an_editor_and_words_of_its_own() {
     assert!(
         rollout.messages.iter().any(|m| m.role == "user" && m.content.starts_with("Please continue working"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_knows_actions_of_any_grammar() {
+    let world = World::new();
+    let replies = [
+        "```bash\nno\n```\n```\necho 1\n```",
+        "```\nstr_replace_editor view /testbed/file.txt\n```",
+        "I say `<function=bash>` and do nothing.",
+        "```bash\necho 2\n```",
+        "```\nsubmit -f\n```",
+        "```\nsubmit\n```",
+    ];
+    let config = world.dir.path().join("swe.yaml");
+    let text = "agent: {templates: {instance_template: x}, tools: {parse_function: {type: thought_action}}}";
+    std::fs::write(&config, text).unwrap();
+    let script = Script { rollouts: vec![Turns { replies: replies.map(String::from).to_vec() }] };
+    let server = ScriptedServer::start(script).await.unwrap();
+    let mut options = world.options(server.base_url(), 1);
+    (options.harness, options.harness_config) = ("swe-agent".into(), Some(config));
+    run(options, &Ears::default()).await.unwrap();
+    let rollout = world.journal().remove(0);
+    assert_eq!(rollout.exit_status, ExitStatus::Submitted, "{}", rollout.exit_status_detail);
+    let acted: Vec<_> =
+        rollout.messages.iter().filter(|m| m.role == "assistant").map(Message::acted).collect();
+    let texts: Vec<_> = acted.iter().flatten().map(|a| a.text().trim()).collect();
+    assert_eq!(
+        texts,
+        ["echo 1", "str_replace_editor view /testbed/file.txt", "echo 2", "submit -f", "submit {}"]
+    );
+    // What anybody reads is not told twice.
+    let told =
+        rollout.messages.iter().filter(|m| m.extra.get("extra").is_some_and(|e| e.get("actions").is_some()));
+    assert_eq!(told.count(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
