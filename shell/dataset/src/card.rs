@@ -26,7 +26,7 @@ pub(crate) fn render(stats: &Stats, rollouts: &Rollouts, sizes: [Sizes; 2]) -> R
     let _ = write!(
         text,
         "---\n\n# Agent trajectories\n\nRollouts of `{}` with the harness `{}` of sbx {}, in a sandbox with the policy `{}` (`{}`): \
-         bash actions on one checkout a rollout, no network.\n\n## Statistics\n\n| | |\n|---|---|\n",
+         bash actions on one checkout a rollout.\n\n## Statistics\n\n| | |\n|---|---|\n",
         code(&first.model),
         code(&first.harness),
         code(&first.sbx_version),

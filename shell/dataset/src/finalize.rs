@@ -1,7 +1,10 @@
 //! Joins the shards of a run into one run folder.
 
 use crate::{DatasetOptions, Error, Written, write_with};
-use sbx_records::{Draft, JOURNAL, Journal, Predictions, Rollouts, replace_file, setting, write_trajectory};
+use sbx_records::{
+    Draft, JOURNAL, Journal, Predictions, Rollouts, remove_drafts_of_run, replace_file, setting,
+    write_trajectory,
+};
 use serde_json::{Map, Value};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -27,6 +30,7 @@ pub fn finalize(dir: &Path, partial: bool, options: &DatasetOptions) -> Result<W
     let settings = shards.common_settings()?;
     // Held until the new one has its name: a run that writes here now would lose what it appends.
     let held = Journal::open(dir, drop)?;
+    remove_drafts_of_run(dir);
     // What an earlier join brought is older than what the shards hold now.
     let shards = shards.folders.into_iter().map(|(_, folder)| folder);
     let folders: Vec<PathBuf> = std::iter::once(dir.to_path_buf()).chain(shards).collect();
@@ -57,7 +61,7 @@ pub fn finalize(dir: &Path, partial: bool, options: &DatasetOptions) -> Result<W
     draft.publish(&journal)?;
     drop(held);
     predictions.write(dir)?;
-    write_with(dir, options)
+    Ok(Written { torn: rollouts.torn().to_vec(), ..write_with(dir, options)? })
 }
 
 /// The shards in a folder: number and folder of each that has a journal, and how many there are to be.
@@ -222,14 +226,32 @@ mod tests {
         shard(dir.path(), 0, 3, &[(2, Submitted)], "m");
         shard(dir.path(), 2, 3, &[(3, Submitted)], "m");
         shard(dir.path(), 1, 3, &[(1, Submitted)], "m");
+        // A join that was killed leaves such files.
+        let trajectories = dir.path().join("trajectories/i");
+        std::mem::forget(Draft::create(&trajectories.join("0.traj.json")).unwrap());
         for _ in 0..2 {
             assert_eq!(join(dir.path(), false), Ok(4));
         }
+        assert_eq!(files(&trajectories).len(), 4);
         let rollouts = Rollouts::open(dir.path()).unwrap();
         assert!(rollouts.iter().all(|r| r.unwrap().exit_status == Submitted));
         assert!(dir.path().join("trajectories/i/3.traj.json").is_file());
         assert!(dir.path().join("preds.json").is_file());
         assert_eq!(fs::read_to_string(dir.path().join(SETTINGS)).unwrap(), "{\n  \"model\": \"m\"\n}");
+    }
+
+    #[test]
+    fn a_shard_whose_last_line_has_no_end_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        shard(dir.path(), 0, 2, &[(0, ExitStatus::Submitted)], "m");
+        shard(dir.path(), 1, 2, &[(1, ExitStatus::Submitted), (2, ExitStatus::Submitted)], "m");
+        let torn = dir.path().join("shard-00001-of-00002").join(JOURNAL);
+        let whole = fs::read(&torn).unwrap();
+        fs::write(&torn, &whole[..whole.len() - 1]).unwrap();
+        let joined = finalize(dir.path(), false, &DatasetOptions::default()).unwrap();
+        assert_eq!((joined.stats.rollouts, joined.torn), (2, vec![torn.clone()]));
+        fs::write(&torn, whole).unwrap();
+        assert!(finalize(dir.path(), false, &DatasetOptions::default()).unwrap().torn.is_empty());
     }
 
     #[test]

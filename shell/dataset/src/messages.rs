@@ -1,7 +1,7 @@
 //! Conversations as arrow columns: role and text alone, or with thinking and tool calls.
 
 use crate::features::{Feature, arrow_fields, item};
-use arrow::array::{ArrayRef, ListArray, StringBuilder, StructArray};
+use arrow::array::{ArrayBuilder, ArrayRef, ListArray, StringBuilder, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
@@ -25,6 +25,9 @@ pub(crate) const RICH: &[(&str, Feature)] = &[
 const CALL: &[(&str, Feature)] =
     &[("id", Feature::Text), ("type", Feature::Text), ("function", Feature::Struct(FUNCTION))];
 const FUNCTION: &[(&str, Feature)] = &[("name", Feature::Text), ("arguments", Feature::Text)];
+
+/// Bytes that a message without a text takes, roughly.
+const MESSAGE_BYTES: usize = 64;
 
 /// Conversations on their way into a column.
 #[derive(Default)]
@@ -71,6 +74,13 @@ impl Conversations {
         }
     }
 
+    /// Bytes held: the texts, and what a message takes without any.
+    pub(crate) fn bytes(&self) -> usize {
+        let rich = self.rich.as_ref().map_or(0, Rich::bytes);
+        let texts = [&self.role, &self.content].map(|b| b.values_slice().len());
+        texts.iter().sum::<usize>() + rich + MESSAGE_BYTES * self.role.len()
+    }
+
     /// The conversations as an array; none are held then.
     pub(crate) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let mut columns: Vec<ArrayRef> = vec![Arc::new(self.role.finish()), Arc::new(self.content.finish())];
@@ -83,6 +93,19 @@ impl Conversations {
 }
 
 impl Rich {
+    fn bytes(&self) -> usize {
+        let texts = [
+            &self.reasoning,
+            &self.tool_call_id,
+            &self.name,
+            &self.id,
+            &self.kind,
+            &self.function,
+            &self.arguments,
+        ];
+        texts.iter().map(|b| b.values_slice().len()).sum()
+    }
+
     fn push(&mut self, message: &Message) {
         let thinking = message.reasoning_content.as_ref().or(message.reasoning.as_ref());
         self.reasoning.append_option(thinking);

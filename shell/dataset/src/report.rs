@@ -5,7 +5,8 @@ use crate::Error;
 use crate::plots::Points;
 use crate::stats::Stats;
 use minijinja::{AutoEscape, Environment, context};
-use sbx_records::{Draft, Rollout, Rollouts};
+use sbx_records::{Acted, Draft, Message, Rollout, Rollouts};
+use serde_json::Value;
 use std::path::Path;
 
 /// Bytes of the page after which no conversation begins, for the browser's sake.
@@ -71,7 +72,10 @@ fn render(template: &minijinja::Template<'_, '_>, rollout: &Rollout) -> Result<S
     let messages: Vec<_> = rollout
         .messages
         .iter()
-        .map(|m| context! { role => m.role.clone(), text => cut(&m.content), thinking => m.reasoning_content.as_deref().map(cut) })
+        .map(|m| {
+            let thinking = m.reasoning_content.as_deref().or(m.reasoning.as_deref()).map(cut);
+            context! { role => m.role.clone(), text => cut(&m.content), thinking, calls => calls(m) }
+        })
         .collect();
     Ok(template.render(context! {
         name => format!("{} #{}", rollout.instance_id, rollout.rollout),
@@ -83,6 +87,22 @@ fn render(template: &minijinja::Template<'_, '_>, rollout: &Rollout) -> Result<S
         messages,
         patch => cut(&rollout.patch),
     })?)
+}
+
+/// The tool calls of a message, as people read them: a script as it is, else the tool and its arguments, a line each.
+fn calls(message: &Message) -> Vec<String> {
+    let called = |acted: Acted| match acted {
+        Acted::Script(script) => script,
+        Acted::Tool { name, arguments: Value::Object(arguments), .. } => {
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+            let lines = arguments.iter().map(|(key, value)| format!("{key}: {}", text(value)));
+            std::iter::once(name).chain(lines).collect::<Vec<_>>().join("\n")
+        }
+        Acted::Tool { text, .. } => text,
+    };
+    // Those of a text stand in it.
+    let acted = if message.tool_calls.is_some() { message.acted() } else { Vec::new() };
+    acted.into_iter().map(|a| cut(&called(a))).collect()
 }
 
 fn cut(text: &str) -> String {

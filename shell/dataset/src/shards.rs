@@ -45,7 +45,8 @@ impl Shards {
 
     pub(crate) fn push(&mut self, rollout: &Rollout) -> Result<(), Error> {
         self.rows.push(rollout);
-        let full = |part| self.rows.len >= GROUP_ROWS / part || self.rows.bytes >= GROUP_BYTES / part;
+        let bytes = self.rows.bytes();
+        let full = |part| self.rows.len >= GROUP_ROWS / part || bytes >= GROUP_BYTES / part;
         if full(1) || full(GROUP_PART) && ends_group(rollout) {
             self.flush()?;
         }
@@ -282,6 +283,24 @@ mod tests {
             let (rows, pages) = read(&shards.finish().unwrap().publish().unwrap());
             assert_eq!(rows, 3);
             assert!(!pages.contains(&0), "{bytes} bytes in row {place}");
+        }
+    }
+
+    #[test]
+    fn texts_of_every_column_count_where_a_row_group_ends() {
+        let text = || "x".repeat(GROUP_BYTES / 8);
+        let call = serde_json::json!([{"function": {"name": "bash", "arguments": text()}}]);
+        let message = Message { tool_calls: Some(call), ..Message::new("assistant", "") };
+        for rollout in [
+            Rollout { messages: vec![message], ..Rollout::default() },
+            Rollout { final_observation: Some(text()), ..Rollout::default() },
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut shards = Shards::new(dir.path().into(), &FULL, SHARD_BYTES);
+            (0..20).for_each(|_| shards.push(&rollout).unwrap());
+            let files = shards.finish().unwrap().publish().unwrap();
+            let reader = SerializedFileReader::new(File::open(&files[0]).unwrap()).unwrap();
+            assert_eq!(reader.num_row_groups(), 3);
         }
     }
 

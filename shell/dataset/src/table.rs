@@ -147,6 +147,15 @@ impl Builder {
         }
     }
 
+    /// Bytes of the texts held; all else is small.
+    fn bytes(&self) -> usize {
+        match self {
+            Builder::Text(_, b) => b.values_slice().len(),
+            Builder::Messages(b) => b.bytes(),
+            _ => 0,
+        }
+    }
+
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
             Builder::Text(_, b) => Arc::new(b.finish()),
@@ -166,29 +175,27 @@ pub(crate) struct Rows {
     builders: Vec<Builder>,
     /// Rows held.
     pub len: usize,
-    /// Bytes of text held, roughly.
-    pub bytes: usize,
 }
 
 impl Rows {
     pub(crate) fn new(columns: &[Column]) -> Rows {
         let builders = columns.iter().map(|(_, cell)| Builder::new(*cell)).collect();
-        Rows { schema: schema(columns), builders, len: 0, bytes: 0 }
+        Rows { schema: schema(columns), builders, len: 0 }
     }
 
     pub(crate) fn push(&mut self, rollout: &Rollout) {
         self.builders.iter_mut().for_each(|b| b.push(rollout));
         self.len += 1;
-        let texts = rollout.messages.iter().map(|m| {
-            let thinking = m.reasoning_content.as_ref().or(m.reasoning.as_ref()).map_or(0, String::len);
-            m.content.len() + thinking + 64
-        });
-        self.bytes += rollout.patch.len() + rollout.submission.len() + texts.sum::<usize>();
+    }
+
+    /// Bytes of text held, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.builders.iter().map(Builder::bytes).sum()
     }
 
     /// The rows as a batch; none are held then.
     pub(crate) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
-        (self.len, self.bytes) = (0, 0);
+        self.len = 0;
         let columns: Result<_, _> = self.builders.iter_mut().map(Builder::finish).collect();
         RecordBatch::try_new(self.schema.clone(), columns?)
     }

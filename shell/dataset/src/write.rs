@@ -34,6 +34,8 @@ pub struct Written {
     pub stats: Stats,
     /// Files, relative to the run folder.
     pub files: Vec<PathBuf>,
+    /// Journals whose last line has no end, and was left out.
+    pub torn: Vec<PathBuf>,
 }
 
 /// Writes `data/*.parquet`, `full/*.parquet`, `README.md` and `report.html` into a run folder, from its journal.
@@ -85,7 +87,7 @@ pub fn write_with(dir: &Path, options: &DatasetOptions) -> Result<Written, Error
     card_draft.publish(&readme)?;
     files.extend([readme, page]);
     let files = files.iter().map(|f| f.strip_prefix(dir).unwrap_or(f).to_path_buf()).collect();
-    Ok(Written { stats, files })
+    Ok(Written { stats, files, torn: rollouts.torn().to_vec() })
 }
 
 /// Held while a data set is written. The folder itself is locked, so that no lock file remains.

@@ -147,6 +147,28 @@ fn the_page_holds_no_markup_of_the_agents() {
 }
 
 #[test]
+fn the_page_shows_what_was_thought_and_called() {
+    let call = |name: &str, arguments: &str| serde_json::json!({"id": "1", "type": "function", "function": {"name": name, "arguments": arguments}});
+    let calls = serde_json::json!([
+        call("bash", "{\"command\": \"grep -n one\\nfile\"}"),
+        call("str_replace_editor", "{\"command\": \"view\", \"path\": \"<f>\", \"view_range\": [1, 2]}"),
+    ]);
+    let message =
+        Message { reasoning: Some("hm".into()), tool_calls: Some(calls), ..Message::new("assistant", "") };
+    let dir = tempfile::tempdir().unwrap();
+    journal(dir.path(), [Rollout { messages: vec![message], ..rollout("a", 0) }]);
+    write(dir.path()).unwrap();
+    let page = fs::read_to_string(dir.path().join("report.html")).unwrap();
+    for shown in [
+        "hm</pre>",
+        ">grep -n one\nfile</pre>",
+        ">str_replace_editor\ncommand: view\npath: &lt;f&gt;\nview_range: [1,2]</pre>",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+}
+
+#[test]
 fn a_failed_write_leaves_the_old_data_set() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
