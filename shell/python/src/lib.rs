@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use sbx_runtime::{Action, Outcome, Workspace};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -103,10 +104,10 @@ impl Shell {
     fn run(
         &self,
         py: Python<'_>,
-        script: &str,
+        script: OsString,
         timeout: Option<f64>,
-        env: Option<BTreeMap<String, String>>,
-        cwd: Option<&str>,
+        env: Option<BTreeMap<OsString, OsString>>,
+        cwd: Option<PathBuf>,
         stdin: Option<Vec<u8>>,
         merge: bool,
     ) -> PyResult<Observation> {
@@ -186,9 +187,8 @@ fn seconds(seconds: f64) -> PyResult<Duration> {
 
 /// Changes that cannot be read are an error, and no empty patch.
 fn patch(changes: &sbx_runtime::Changes) -> Result<String, sbx_runtime::Error> {
-    let patch = changes.try_diff();
-    let patch = patch.map_err(|reason| sbx_runtime::Error::System { what: "the patch".into(), reason })?;
-    Ok(String::from_utf8_lossy(&patch).into_owned())
+    let patch = changes.try_diff_text();
+    patch.map_err(|reason| sbx_runtime::Error::System { what: "the patch".into(), reason })
 }
 
 fn closed() -> PyErr {

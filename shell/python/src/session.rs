@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use sbx_bash::LiveShell;
 use sbx_runtime::{Error, FileError, Waited, Workspace};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -44,19 +45,23 @@ impl Session {
 
     /// Runs a script to its end. Variables, directory and background jobs stay, also after a time-out.
     #[pyo3(signature = (script, timeout=None))]
-    fn run(&self, py: Python<'_>, script: &str, timeout: Option<f64>) -> PyResult<Observation> {
-        let time = timeout.map(seconds).transpose()?;
+    fn run(&self, py: Python<'_>, script: OsString, timeout: Option<f64>) -> PyResult<Observation> {
+        let time = timeout.map_or(Ok(Duration::MAX), seconds)?;
+        let text = script.to_string_lossy();
         let seen = py.detach(|| {
-            self.with(|shell| match time {
-                Some(time) => shell.run_for(script, time),
-                None => shell.run(script),
+            self.with(|shell| match shell.refuse(&text) {
+                Some(refused) => Ok(refused),
+                None => {
+                    let seen = shell.session().run_for(&script, time)?;
+                    Ok(shell.explain(&text, seen))
+                }
             })
         })?;
         Ok(Observation::of(seen))
     }
 
     /// Starts a script and does not wait for it.
-    fn start(&self, py: Python<'_>, script: &str) -> PyResult<()> {
+    fn start(&self, py: Python<'_>, script: OsString) -> PyResult<()> {
         py.detach(|| self.with(|shell| shell.session().start(script)))
     }
 
@@ -88,25 +93,25 @@ impl Session {
 
     /// Reads a file within the sandbox, as bytes.
     #[pyo3(signature = (path, limit=MAX_FILE))]
-    fn read_file(&self, py: Python<'_>, path: &str, limit: usize) -> PyResult<Vec<u8>> {
+    fn read_file(&self, py: Python<'_>, path: PathBuf, limit: usize) -> PyResult<Vec<u8>> {
         py.detach(|| self.files(|shell| shell.session().read_file(path, limit)))
     }
 
     /// Writes a file within the sandbox, and the directories that lead to it.
-    fn write_file(&self, py: Python<'_>, path: &str, contents: Vec<u8>) -> PyResult<()> {
+    fn write_file(&self, py: Python<'_>, path: PathBuf, contents: Vec<u8>) -> PyResult<()> {
         py.detach(|| self.files(|shell| shell.session().write_file(path, &contents)))
     }
 
     /// Bash's directory after the last script.
     #[getter]
-    fn cwd(&self) -> PyResult<String> {
-        self.with(|shell| Ok(shell.session().cwd().to_string_lossy().into_owned()))
+    fn cwd(&self, py: Python<'_>) -> PyResult<OsString> {
+        py.detach(|| self.with(|shell| Ok(shell.session().cwd())))
     }
 
     /// How often bash was started anew: after `exit`, or when a script could not be interrupted.
     #[getter]
-    fn restarts(&self) -> PyResult<u64> {
-        self.with(|shell| Ok(shell.session().restarts()))
+    fn restarts(&self, py: Python<'_>) -> PyResult<u64> {
+        py.detach(|| self.with(|shell| Ok(shell.session().restarts())))
     }
 
     /// All that the scripts changed, as a git patch.

@@ -1,6 +1,8 @@
 """pytest shell/python/tests, with the wheel installed."""
 
+import os
 import threading
+import time
 
 import pytest
 
@@ -51,7 +53,41 @@ def test_the_environment_of_mini_swe_agent(checkout):
     assert env.execute({"command": "echo a; echo b >&2"})["output"] == "a\nb\n"
     assert env.execute({"command": "sleep 9"}, timeout=1)["returncode"] == -1
     assert env.get_template_vars()["system"] == "Linux"
+    assert env.execute({"command": "printf %s '\ud800' | wc -c"})["output"] == "3\n"
     env.cleanup()
+
+
+def test_the_environment_takes_the_configurations_of_mini_swe_agent(checkout):
+    of_docker = {"cwd": "/testbed", "timeout": 60, "interpreter": ["bash", "-c"], "image": "swebench/x", "env": {"PAGER": "cat"}}
+    env = SbxEnvironment(workspace=str(checkout), at="/testbed", **of_docker)
+    assert env.execute({"command": "pwd"})["output"] == "/testbed\n"
+    assert env.execute({"command": "pwd"}, cwd="/tmp")["output"] == "/tmp\n"
+    env.cleanup()
+    with pytest.raises(TypeError):
+        SbxEnvironment(workspace=str(checkout), polcy="readonly")
+
+
+def test_names_need_not_be_text(checkout):
+    name = os.fsdecode(b"\xff")
+    (checkout / name).mkdir()
+    with Shell(Policy.preset("whitelist"), checkout) as sh:
+        assert sh.run("pwd", cwd=checkout / name).exit_code == 0
+        assert sh.run(f"echo x > {name}/f; printf %s \"$N\" | wc -c", env={"N": name}).stdout == "1\n"
+    with Session(Policy.preset("whitelist"), checkout) as s:
+        s.run(f"cd {name}")
+        assert s.cwd == os.fspath(checkout / name)
+        s.write_file(checkout / name / "f", b"x")
+        assert s.read_file(os.path.join(name, "f")) == b"x"
+
+
+def test_other_threads_go_on_while_a_session_is_busy(checkout):
+    with Session(Policy.preset("whitelist"), checkout) as s:
+        busy = threading.Thread(target=s.run, args=("sleep 2",))
+        asking = threading.Thread(target=lambda: s.cwd)
+        begun = time.monotonic()
+        busy.start(), time.sleep(0.3), asking.start()
+        assert time.monotonic() - begun < 1.5
+        busy.join(), asking.join()
 
 
 def test_a_session_stays(checkout):
@@ -96,3 +132,21 @@ def test_sessions_of_many_threads_do_not_meet(checkout):
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert sorted(seen) == [(n, 5 * n) for n in range(16)]
+
+
+def test_a_fork_leaves_the_sandbox_to_the_process_it_comes_from(checkout):
+    with Shell(Policy.preset("whitelist"), checkout) as sh, Session(Policy.preset("whitelist"), checkout) as s:
+        s.run("n=5")
+        child = os.fork()
+        if child == 0:
+            refused = 0
+            for run in (sh.run, s.run, s.start):
+                try:
+                    run("echo taken")
+                except RuntimeError as e:
+                    refused += "forked" in str(e)
+            sh.close(), s.close()
+            os._exit(refused)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        assert sh.run("echo here").stdout == "here\n"
+        assert s.run("echo $n").stdout == "5\n"

@@ -10,6 +10,10 @@ from typing import Any
 from . import Policy, Shell
 
 
+OF_DOCKER = {"container_timeout", "executable", "image", "interpreter", "pull_timeout", "run_args"}
+"""Keys in mini-swe-agent's configurations for SWE-bench that say nothing here: there is no container."""
+
+
 @dataclass
 class SbxEnvironmentConfig:
     workspace: str = "."
@@ -18,6 +22,8 @@ class SbxEnvironmentConfig:
     """Preset, or a policy file."""
     at: str = "/workspace"
     """Where the checkout appears in the sandbox."""
+    cwd: str = ""
+    """Directory of an action; the checkout where nothing is said."""
     timeout: int = 30
     """Seconds of one action; the policy's own limit holds when it is shorter."""
     env: dict = field(default_factory=dict)
@@ -25,7 +31,8 @@ class SbxEnvironmentConfig:
 
 class SbxEnvironment:
     def __init__(self, **kwargs: Any):
-        self.config = SbxEnvironmentConfig(**kwargs)
+        # A key that is not known is an error: it could have been `policy`.
+        self.config = SbxEnvironmentConfig(**{key: value for key, value in kwargs.items() if key not in OF_DOCKER})
         name = self.config.policy
         policy = Policy.load(name) if "/" in name or name.endswith(".toml") else Policy.preset(name)
         self.shell = Shell(policy, self.config.workspace, at=self.config.at)
@@ -34,8 +41,10 @@ class SbxEnvironment:
         """Takes a command (version 1) or an action with one (version 2)."""
         version_2 = isinstance(action, dict)
         command = action["command"] if version_2 else action
+        # JSON of a model may hold half of a surrogate pair, which is no text.
+        command = command.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         seen = self.shell.run(
-            command, timeout=float(timeout or self.config.timeout), env=self.config.env, cwd=cwd or None, merge=True
+            command, timeout=float(timeout or self.config.timeout), env=self.config.env, cwd=cwd or self.config.cwd or None, merge=True
         )
         output = {"output": seen.stdout + seen.stderr, "returncode": seen.exit_code}
         if not version_2:
