@@ -31,61 +31,94 @@ fn open(dir: &Path) -> Sandbox {
     Sandbox::open(&policy, dir).expect("a sandbox; see `sbx doctor`")
 }
 
-/// Bare bash and live sandboxes in turn, three times each, at each concurrency.
+/// Bare bash and live sandboxes in turn, at each concurrency.
 fn throughput(dir: &Path) {
-    println!("{:<30} {:>12} {:>12} {:>8}", "actions a second", "bare", "sandboxes", "ratio");
-    for workers in [1, 2, 8, 64] {
+    let at = |workers: usize| {
         let mut sandboxes: Vec<Sandbox> = (0..workers).map(|_| open(dir)).collect();
-        let mut rates = [Vec::new(), Vec::new()];
-        for _ in 0..3 {
-            let mut bare: Vec<()> = vec![(); workers];
-            rates[0].push(rate(&mut bare, |()| {
-                let status = paired::program("bash").args(["-c", "true"]).stdin(Stdio::null()).status();
-                assert!(status.is_ok_and(|s| s.success()));
-            }));
-            rates[1].push(rate(&mut sandboxes, |sandbox| {
-                assert!(sandbox.run(&Action::bash("true")).is_ok_and(|o| o.success()));
-            }));
-        }
-        let [bare, ours] = rates.map(|mut r| {
-            r.sort_by(f64::total_cmp);
-            r[1]
-        });
-        println!("{:<30} {bare:>12.0} {ours:>12.0} {:>8.3}", format!("concurrency {workers}"), ours / bare);
-    }
+        let mut bare = vec![(); workers];
+        in_turn(
+            || {
+                rate(&mut bare, |()| {
+                    let status = paired::program("bash").args(["-c", "true"]).stdin(Stdio::null()).status();
+                    assert!(status.is_ok_and(|s| s.success()));
+                })
+            },
+            || {
+                rate(&mut sandboxes, |sandbox| {
+                    assert!(sandbox.run(&Action::bash("true")).is_ok_and(|o| o.success()));
+                })
+            },
+        )
+    };
+    print("actions a second", "action", "bare", &[1, 2, 8, 64].map(|workers| (workers, at(workers))));
 }
 
-/// A sandbox for each action, and bubblewrap, in turn, three times each.
+/// A sandbox for each action, and bubblewrap, in turn.
 fn new_ones(dir: &Path) {
-    println!("\n{:<30} {:>12} {:>12} {:>8}", "new sandboxes a second", "bubblewrap", "sandboxes", "ratio");
-    for workers in [1, 8] {
-        let mut rates = [Vec::new(), Vec::new()];
-        let mut all: Vec<()> = vec![(); workers];
-        for _ in 0..3 {
-            rates[0].push(rate(&mut all, |()| {
-                let mut bwrap = paired::bubblewrap(dir);
-                assert!(bwrap.args(["bash", "-c", "true"]).status().is_ok_and(|s| s.success()));
-            }));
-            rates[1].push(rate(&mut all, |()| {
-                assert!(open(dir).run(&Action::bash("true")).is_ok_and(|o| o.success()));
-            }));
-        }
-        let [theirs, ours] = rates.map(|mut r| {
-            r.sort_by(f64::total_cmp);
-            r[1]
-        });
-        println!(
-            "{:<30} {theirs:>12.0} {ours:>12.0} {:>8.3}",
-            format!("new, concurrency {workers}"),
-            ours / theirs
-        );
-    }
+    let at = |workers: usize| {
+        let mut all = vec![(); workers];
+        let mut again = all.clone();
+        in_turn(
+            || {
+                rate(&mut all, |()| {
+                    let mut bwrap = paired::bubblewrap(dir);
+                    assert!(bwrap.args(["bash", "-c", "true"]).status().is_ok_and(|s| s.success()));
+                })
+            },
+            || {
+                rate(&mut again, |()| {
+                    assert!(open(dir).run(&Action::bash("true")).is_ok_and(|o| o.success()));
+                })
+            },
+        )
+    };
+    print(
+        "new sandboxes a second",
+        "new sandbox",
+        "bubblewrap",
+        &[1, 8].map(|workers| (workers, at(workers))),
+    );
 }
 
-/// Runs `act` on each worker, a thread each, for a while; how often a second.
-fn rate<T: Send>(workers: &mut [T], act: impl Fn(&mut T) + Sync) -> f64 {
+/// How often a second, and the machine's processor time for each, in µs.
+#[derive(Clone, Copy)]
+struct Rate {
+    a_second: f64,
+    processor: f64,
+}
+
+/// Peer and sandboxes three times each: the medians.
+fn in_turn(mut peer: impl FnMut() -> Rate, mut ours: impl FnMut() -> Rate) -> [Rate; 2] {
+    let rounds = [(); 3].map(|()| [peer(), ours()]);
+    let median = |of: &dyn Fn(&[Rate; 2]) -> f64| {
+        let mut all = rounds.each_ref().map(of);
+        all.sort_by(f64::total_cmp);
+        all[1]
+    };
+    [0, 1].map(|who| Rate {
+        a_second: median(&|round| round[who].a_second),
+        processor: median(&|round| round[who].processor),
+    })
+}
+
+fn print(title: &str, what: &str, peer: &str, all: &[(usize, [Rate; 2])]) {
+    let prefix = if what == "action" { "" } else { "new, " };
+    let table = |title: &str, of: fn(&Rate) -> f64| {
+        println!("\n{title:<40} {peer:>12} {:>12} {:>8}", "sandboxes", "ratio");
+        for (workers, rates) in all {
+            let [theirs, ours] = rates.each_ref().map(of);
+            let row = format!("{prefix}concurrency {workers}");
+            println!("{row:<40} {theirs:>12.0} {ours:>12.0} {:>8.3}", ours / theirs);
+        }
+    };
+    table(title, |rate| rate.a_second);
+    table(&format!("processor time of each {what}, µs"), |rate| rate.processor);
+}
+
+/// Runs `act` on each worker, a thread each, for a while.
+fn rate<T: Send>(workers: &mut [T], act: impl Fn(&mut T) + Sync) -> Rate {
     let done = AtomicUsize::new(0);
-    let started = Instant::now();
+    let (busy_before, started) = (busy(), Instant::now());
     std::thread::scope(|scope| {
         for worker in workers {
             scope.spawn(|| {
@@ -96,7 +129,18 @@ fn rate<T: Send>(workers: &mut [T], act: impl Fn(&mut T) + Sync) -> f64 {
             });
         }
     });
-    done.into_inner() as f64 / started.elapsed().as_secs_f64()
+    let (done, took) = (done.into_inner() as f64, started.elapsed().as_secs_f64());
+    Rate { a_second: done / took, processor: (busy() - busy_before) / done }
+}
+
+/// What all processors have done since the machine was started, in µs; the kernel's own threads are in it.
+fn busy() -> f64 {
+    const TICK: f64 = 10_000.0;
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    let ticks: Vec<f64> = line.split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
+    // user, nice, system, idle, iowait, irq, softirq
+    [0, 1, 2, 5, 6].iter().filter_map(|n| ticks.get(*n)).sum::<f64>() * TICK
 }
 
 fn live(dir: &Path, count: usize) {
