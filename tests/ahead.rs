@@ -168,6 +168,30 @@ fn what_a_script_does_to_process_1_and_to_all_others_is_not_felt_by_the_next() {
 }
 
 #[test]
+fn the_priority_of_process_1_is_not_a_scripts_to_change() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let policy = Policy::preset("python").expect("a preset");
+    let mut shell = Sandbox::open(&policy, dir.path()).expect("a sandbox");
+    // setpriority(2) and ioprio_set(2): of process 1, of its group, of all of its user; at last the script's own.
+    let attack = r"python3 - <<'E'
+import ctypes
+c = ctypes.CDLL(None)
+idle = 3 << 13
+print([c.syscall(141, which, who, 19) for which, who in [(0, 1), (1, 1), (2, 0)]])
+print([c.syscall(251, which, who, idle) for which, who in [(1, 1), (2, 1), (3, 0)]])
+print(c.syscall(141, 0, 0, 19), c.syscall(251, 1, 0, idle))
+E";
+    let look = "nice; python3 -c 'import ctypes; print(ctypes.CDLL(None).syscall(252, 1, 0) >> 13)'";
+    let before = shell.run(&Action::bash(look)).expect("runs").stdout.text();
+    for _ in 0..3 {
+        std::thread::sleep(PAUSE);
+        let seen = shell.run(&Action::bash(attack)).expect("runs").stdout.text();
+        assert_eq!(seen, "[-1, -1, -1]\n[-1, -1, -1]\n0 0\n");
+        assert_eq!(shell.run(&Action::bash(look)).expect("runs").stdout.text(), before);
+    }
+}
+
+#[test]
 fn what_ends_an_action_comes_from_outside_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let policy = Policy::preset("python").expect("a preset");
@@ -181,6 +205,29 @@ fn what_ends_an_action_comes_from_outside_alone() {
             assert!(["", "0\n"].contains(&seen.stderr.text().as_str()), "{script}: {seen:?}");
             std::thread::sleep(PAUSE);
         }
+    }
+}
+
+#[test]
+fn an_action_cannot_keep_the_word_of_its_end_from_process_1() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let policy = Policy::preset("python").expect("a preset");
+    let mut shell = Sandbox::open(&policy, dir.path()).expect("a sandbox");
+    // While a signal is on its way another one like it is not kept: SIGUSR1 and SIGUSR2 to process 1, without a pause.
+    let flood = r"trap '' TERM
+python3 - <<'E'
+import ctypes, os
+for _ in range(4): os.fork()
+kill = ctypes.CDLL(None).kill
+while True: kill(1, 12); kill(1, 10)
+E";
+    for _ in 0..4 {
+        let time = Duration::from_millis(400);
+        let begun = std::time::Instant::now();
+        let seen = shell.run(&Action::bash(flood).time(time)).expect("ends");
+        assert_eq!((seen.outcome, seen.exit_code), (sbx::Outcome::TimedOut, 124), "{seen:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert_eq!(shell.run(&Action::bash("echo on")).expect("runs").stdout.text(), "on\n");
     }
 }
 

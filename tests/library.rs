@@ -58,6 +58,7 @@ fn a_program_with_threads_and_children_can_embed_it() {
     sandboxes_leak_nothing(&policy, 60);
     threads_do_not_meet(&policy);
     other_children_are_left_alone(&policy);
+    a_callback_that_panics_ends_its_action(&policy);
     limits_are_each_sandboxs_own();
 }
 
@@ -114,6 +115,21 @@ fn threads_do_not_meet(policy: &Policy) {
         }
     });
     settles(before);
+}
+
+fn a_callback_that_panics_ends_its_action(policy: &Policy) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut shell = Shell::open(policy, dir.path()).unwrap();
+    let began = std::time::Instant::now();
+    for script in ["echo a; echo b; exit 3", "echo a; sleep 30; exit 3"] {
+        let act = || shell.act_with(&Action::bash(script), &mut |_, _| panic!("of the caller"));
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"of the caller"));
+        for status in [4, 5] {
+            assert_eq!(shell.run(&format!("exit {status}")).unwrap().exit_code, status);
+        }
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(20));
 }
 
 /// A sandbox may have the cgroup of one before it.

@@ -2,7 +2,9 @@
 
 mod world;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use world::{World, text};
 
@@ -169,6 +171,21 @@ fn what_is_not_there_is_named_once() {
     ] {
         assert_eq!(sbx(&world, args), (said.into(), Some(1)));
     }
+}
+
+#[test]
+fn a_path_that_is_no_text_is_no_json() {
+    let world = World::new();
+    let dir = world.workspace().join(OsStr::from_bytes(b"\xff"));
+    fs::create_dir(&dir).unwrap();
+    let mut plan = world.sbx();
+    plan.arg("plan").arg("--workspace").arg(&dir);
+    assert!(plan.output().unwrap().status.success());
+    let output = plan.arg("--json").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).starts_with("sbx: the plan as JSON; without --json it is shown: path contains")
+    );
 }
 
 #[test]

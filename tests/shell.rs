@@ -242,11 +242,28 @@ fn a_request_asks_for_one_thing() {
         (r#"{"interrupt": false}"#, "interrupt: expected true"),
         (r#"{"changes": false}"#, "changes: expected true"),
         (r#"{"wait": "soon"}"#, "wait: expected a time"),
+        (r#"{"run": 5}"#, "run: invalid type: integer `5`, expected a string"),
+        (r#""ls""#, r#"expected an object such as {"run": SCRIPT}"#),
+        (r#"{"run": "ls"} {"run": "ls"}"#, "trailing characters"),
     ] {
         let answer = program.ask(request);
         assert!(answer["error"].as_str().is_some_and(|e| e.contains(error)), "{request}: {answer}");
     }
     assert_eq!(program.ask(r#"{"changes": true}"#)["patch"], "");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_one_error() {
+    let world = World::new();
+    let long = ["echo ", &"x".repeat(65 << 20), "\n"].concat();
+    let (status, out, err) = fed(&world, &[], format!("{long}echo after\n"));
+    assert_eq!((status, out.as_str()), (Some(1), ""), "{err}");
+    assert_eq!(err, "sbx: stdin: expected a line of at most 64 MiB\n");
+    let (status, out, _) = fed(&world, &["--json"], format!("{long}{{\"run\": \"echo after\"}}\n"));
+    let answers: Vec<&str> = out.lines().collect();
+    assert_eq!((status, answers.len()), (Some(0), 2), "{out}");
+    assert!(answers[0].contains("line 1: expected a line of at most 64 MiB"), "{out}");
+    assert!(answers[1].contains(r#""stdout":"after\n""#), "{out}");
 }
 
 #[test]
@@ -403,6 +420,10 @@ fn a_signal_ends_the_session_when_its_work_is_settled() {
             (&["--changes", "commit"], "echo kept >kept; echo said; exec >/dev/null\nsleep 60\n"),
             (&["--json", "--changes", "commit"], "{\"run\": \"echo kept >kept; echo said\"}\n"),
             (&["--json", "--changes", "commit"], "{\"run\":\"echo kept >kept\"}\n{\"run\":\"sleep 60\"}\n"),
+            (
+                &["--json", "--changes", "commit"],
+                "{\"start\":\"echo kept >kept; sleep 60\"}\n{\"wait\":\"50s\",\"quiet\":\"50s\"}\n",
+            ),
         ] {
             let world = World::new();
             // Whoever runs the tests in the background ignores Ctrl-C, and so do those that he starts.

@@ -237,3 +237,23 @@ fn everyday_work_runs_unchanged() {
         );
     }
 }
+
+#[test]
+fn a_directory_as_stdin_leads_nowhere() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let outside = world.dir.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("secret"), "").unwrap();
+    std::fs::set_permissions(outside.join("secret"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    // The second time what was recorded of the first is used.
+    for _ in 0..3 {
+        let mut sbx = world.sbx();
+        sbx.args(["exec", "-c", "chmod 777 /dev/stdin/secret"]);
+        let output = sbx.stdin(std::fs::File::open(&outside).unwrap()).output().unwrap();
+        let mode = std::fs::metadata(outside.join("secret")).unwrap().permissions().mode() & 0o777;
+        assert_eq!((output.status.code(), mode), (Some(125), 0o600));
+        assert!(world::text(&output.stderr).contains("stdin: expected a file"), "{output:?}");
+        assert_eq!(world.exec(&["-c", "chmod 777 /dev/stdin/secret"]).status.code(), Some(1));
+    }
+}

@@ -63,6 +63,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn tell(written: &sbx_dataset::Written, run: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    for journal in &written.torn {
+        tell!(
+            "sbx: {}: the last line has no end and is left out; a run that goes on repeats its rollout",
+            journal.display()
+        );
+    }
     if json {
         let files: Vec<_> = written.files.iter().map(|f| f.to_string_lossy().into_owned()).collect();
         say!("{}", serde_json::json!({"schema": "sbx.dataset/1", "stats": written.stats, "files": files}));
@@ -82,11 +88,20 @@ pub fn print_table(stats: &sbx_dataset::Stats) {
     }
 }
 
-/// Where the files of a run folder are.
+/// Where the files of a run folder are, those that are there.
 pub fn where_to_look(run: &Path) {
-    say!("\ndata set   {}", run.join("data").display());
-    say!("card       {}", run.join("README.md").display());
-    say!("page       {}", run.join("report.html").display());
-    say!("patches    {}", run.join("preds.json").display());
-    say!("journal    {}", run.join("journal.jsonl").display());
+    say!("");
+    let files = [
+        ("data set", "data"),
+        ("card", "README.md"),
+        ("page", "report.html"),
+        ("patches", "preds.json"),
+        ("journal", "journal.jsonl"),
+    ];
+    // `sbx agent` writes the patches, so a journal alone has none.
+    for (what, path) in
+        files.map(|(what, name)| (what, run.join(name))).iter().filter(|(_, path)| path.exists())
+    {
+        say!("{what:10} {}", path.display());
+    }
 }

@@ -15,9 +15,11 @@ use sbx::{
     Action, Backend, Changes, Early, Observation, Outcome, Recorded, Shell, Stream, Timings, Withheld,
     Workspace,
 };
+use sbx_records::Draft;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -72,8 +74,7 @@ impl Fate {
         let almost = ALMOST.iter().any(|word| text.eq_ignore_ascii_case(word));
         ensure!(!almost, "--changes {text:?}: expected commit, discard, or a file for the patch");
         let file = PathBuf::from(text);
-        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let place = if file.exists() { &file } else { dir };
+        let place = if file.exists() { &file } else { directory_of(&file) };
         let why = || format!("--changes {text}: expected a file that can be written");
         ensure!(!file.is_dir(), "{}, found a directory", why());
         rustix::fs::access(place, rustix::fs::Access::WRITE_OK).with_context(why)?;
@@ -269,7 +270,7 @@ pub fn settle(
         Fate::Discard => {}
         Fate::Commit => {
             let commit = changes
-                .commit(workspace)
+                .commit_in_place()
                 .with_context(|| format!("committing the changes to {}", workspace.display()))?;
             (settled.committed, settled.withheld) = (commit.committed, commit.withheld);
         }
@@ -281,22 +282,41 @@ pub fn settle(
     Ok(settled)
 }
 
-/// What is open already (`/dev/stdout`, `/dev/fd/3`) may have more in it than the patch.
-fn write_patch(file: &Path, patch: &[u8]) -> std::io::Result<()> {
+/// A file is written as a whole or not at all, and keeps its mode. What is open already (`/dev/stdout`, `/dev/fd/3`) may
+/// have more in it than the patch; it is written as it is, and so is what is no file, has another name or owner, or lies in
+/// a directory that cannot be written.
+fn write_patch(file: &Path, patch: &[u8]) -> anyhow::Result<()> {
     let is_open = file.starts_with("/dev") || file.starts_with("/proc");
     if file == Path::new("/dev/stdout") {
-        return patient::stdout().write_all(patch);
+        return Ok(patient::stdout().write_all(patch)?);
+    }
+    let place = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+    let old = place.symlink_metadata().ok();
+    let ours = rustix::process::geteuid().as_raw();
+    let is_alone = old.as_ref().is_none_or(|old| old.is_file() && old.nlink() == 1 && old.uid() == ours);
+    let may_replace = || rustix::fs::access(directory_of(&place), rustix::fs::Access::WRITE_OK).is_ok();
+    if !is_open && is_alone && may_replace() {
+        let draft = Draft::create(&place)?;
+        if let Some(old) = old {
+            draft.file()?.set_permissions(old.permissions())?;
+        }
+        draft.file()?.write_all(patch)?;
+        return Ok(draft.publish(&place)?);
     }
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).append(is_open).truncate(!is_open);
-    options.open(file)?.write_all(patch)
+    Ok(options.open(file)?.write_all(patch)?)
+}
+
+fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Settled {
     /// Says what was not committed.
     pub fn tell(&self) {
         for Withheld { path, why, .. } in &self.withheld {
-            tell!("sbx: not committed: {}: {why}", path.display());
+            tell!("sbx: not committed: {}", on_a_line(&format!("{}: {why}", path.display())));
         }
     }
 
@@ -306,6 +326,11 @@ impl Settled {
         ensure!(lost == 0, "{lost} of the changes could not be committed");
         Ok(())
     }
+}
+
+/// What names of an agent's are in, as one line: no name ends it, and none speaks to the terminal in our name.
+fn on_a_line(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn report(seen: &Observation, done: &Settled, collected: bool) {
@@ -320,7 +345,7 @@ fn report(seen: &Observation, done: &Settled, collected: bool) {
     }
     // A refusal's reason is on stderr already.
     for denied in seen.denied.iter().filter(|_| seen.outcome != Outcome::Refused) {
-        tell!("sbx: {}: {}", denied.what, denied.hint);
+        tell!("sbx: {}", on_a_line(&format!("{}: {}", denied.what, denied.hint)));
     }
     done.tell();
     if !seen.missing.is_empty() {

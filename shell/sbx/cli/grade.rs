@@ -13,7 +13,7 @@ pub struct Args {
     /// The instance
     #[arg(long, value_name = "ID")]
     instance: String,
-    /// The runner that wrote the log: cargo, django, go or pytest
+    /// The runner that wrote the log: cargo, django, go, pytest or sympy
     #[arg(long, value_name = "RUNNER", default_value = "pytest")]
     parser: String,
     /// What the test run printed

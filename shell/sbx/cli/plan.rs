@@ -50,6 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::new(place);
     let plan = Plan::compile(&policy, &Host::probe(), &view, &workspace)?;
     if args.json {
+        let plan = serde_json::to_value(&plan).context("the plan as JSON; without --json it is shown")?;
         let object = serde_json::json!({
             "schema": "sbx.plan/1",
             "policy": {"name": policy.name, "sha256": policy.sha256()},

@@ -11,9 +11,9 @@ use super::exit_codes::SBX_FAILED;
 use super::limits::PolicyArgs;
 use anyhow::Context;
 use ended::Ended;
-use sbx::{LiveShell, Workspace};
+use sbx::{ByteSize, LiveShell, Workspace};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::{BufRead, ErrorKind, IsTerminal, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -88,7 +88,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
 }
 
-/// Reads a line onto the end of `line`; how many bytes it has.
+/// Reads a line onto the end of `line`; how many bytes it has. One that is too long is an error, and no other line begins in it.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
-    input.take(MAX_LINE).read_until(b'\n', line)
+    let read = (&mut *input).take(MAX_LINE).read_until(b'\n', line)?;
+    if read as u64 == MAX_LINE && !line.ends_with(b"\n") {
+        input.skip_until(b'\n')?;
+        let why = format!("expected a line of at most {}", ByteSize(MAX_LINE));
+        return Err(std::io::Error::new(ErrorKind::InvalidData, why));
+    }
+    Ok(read)
 }

@@ -18,7 +18,7 @@ pub enum Request {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"run\": SCRIPT}")]
 struct Typed {
     run: Option<String>,
     timeout: Option<String>,
@@ -36,7 +36,10 @@ struct Typed {
 impl Request {
     /// Reads a line.
     pub fn parse(line: &[u8]) -> anyhow::Result<Request> {
-        let typed: Typed = serde_json::from_slice(line)?;
+        let mut read = serde_json::Deserializer::from_slice(line);
+        // With the key.
+        let typed: Typed = serde_path_to_error::deserialize(&mut read)?;
+        read.end()?;
         typed.expect_one()?;
         Ok(match typed {
             Typed { run: Some(script), timeout, .. } => {

@@ -1,15 +1,16 @@
 //! A program on the other end: a request a line, and its answer. Schema `sbx.shell/1`.
 
-use super::ended::Ended;
+use super::ended::{Ended, TICK};
 use super::lines::outcome;
 use super::request::Request;
 use crate::cli::exit_codes::SBX_FAILED;
 use crate::cli::patient;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use sbx::{LiveShell, Observation, Waited};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
+use std::time::{Duration, Instant};
 
 /// Largest file that is handed out, in bytes.
 const MAX_FILE: usize = 64 << 20;
@@ -21,16 +22,19 @@ pub fn answer_all(shell: &mut LiveShell, ended: &Ended) -> anyhow::Result<i32> {
     let home = shell.session().cwd();
     for number in 1.. {
         let mut line = Vec::new();
-        if super::read_line(&mut input, &mut line).context("stdin")? == 0 {
-            break;
-        }
+        let read = match super::read_line(&mut input, &mut line) {
+            Ok(0) => break,
+            Err(e) if e.kind() != ErrorKind::InvalidData => return Err(e).context("stdin"),
+            read => read.map_err(anyhow::Error::from),
+        };
         if ended.is() {
             break;
         }
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let answer = Request::parse(&line)
+        let answer = read
+            .and_then(|_| Request::parse(&line))
             .with_context(|| format!("line {number}"))
             .and_then(|request| answer(shell, &home, request, ended))
             .unwrap_or_else(|e| json!({"schema": "sbx.shell/1", "error": format!("{e:#}")}));
@@ -70,7 +74,7 @@ fn answer(shell: &mut LiveShell, home: &OsStr, request: Request, ended: &Ended) 
                 object["running"] = true.into();
             }
         },
-        Request::Wait { time, quiet } => match shell.session().wait(time, quiet)? {
+        Request::Wait { time, quiet } => match wait(shell, time, quiet, ended)? {
             Waited::Ended(seen) => merge(&mut object, observed(&seen)),
             Waited::Running => {
                 object["running"] = true.into();
@@ -85,8 +89,7 @@ fn answer(shell: &mut LiveShell, home: &OsStr, request: Request, ended: &Ended) 
         }
         Request::Write { path, text } => shell.session().write_file(&path, text.as_bytes())?,
         Request::Changes => {
-            let patch = shell.changes()?.try_diff().context("the patch")?;
-            object["patch"] = String::from_utf8_lossy(&patch).into();
+            object["patch"] = shell.changes()?.try_diff_text().context("the patch")?.into();
         }
     }
     if shell.session().restarts() > before {
@@ -95,6 +98,30 @@ fn answer(shell: &mut LiveShell, home: &OsStr, request: Request, ended: &Ended) 
     let cwd = shell.session().cwd();
     object["cwd"] = if cwd.is_empty() { home.to_string_lossy() } else { cwd.to_string_lossy() }.into();
     Ok(object)
+}
+
+/// Waits as [`sbx::LiveSession::wait`] does, until a signal ends the session.
+fn wait(
+    shell: &mut LiveShell,
+    time: Duration,
+    quiet: Option<Duration>,
+    ended: &Ended,
+) -> anyhow::Result<Waited> {
+    let (begun, mut last, mut written) = (Instant::now(), Instant::now(), shell.session().so_far().total());
+    loop {
+        let left = time.saturating_sub(begun.elapsed());
+        let silence = quiet.map_or(TICK, |quiet| quiet.saturating_sub(last.elapsed()));
+        let waited = shell.session().wait(TICK.min(left).min(silence), None)?;
+        let total = shell.session().so_far().total();
+        if total != written {
+            (last, written) = (Instant::now(), total);
+        }
+        let is_quiet = quiet.is_some_and(|quiet| last.elapsed() >= quiet);
+        if matches!(waited, Waited::Ended(_)) || is_quiet || left.is_zero() {
+            return Ok(waited);
+        }
+        ensure!(!ended.is(), "the session was ended by a signal");
+    }
 }
 
 fn observed(seen: &Observation) -> Value {
