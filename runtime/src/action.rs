@@ -1,5 +1,6 @@
 //! One thing to do: a bash script or a program, with its stdin and limits.
 
+use crate::Cancel;
 use crate::policy::is_dangerous;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -25,6 +26,7 @@ pub struct Action {
     pub(crate) env: BTreeMap<OsString, OsString>,
     pub(crate) cwd: Option<OsString>,
     pub(crate) time: Option<Duration>,
+    pub(crate) cancel: Option<Cancel>,
     pub(crate) stdout: Option<OwnedFd>,
     pub(crate) stderr: Option<OwnedFd>,
     pub(crate) merged: bool,
@@ -73,6 +75,7 @@ impl Action {
             env: BTreeMap::new(),
             cwd: None,
             time: None,
+            cancel: None,
             stdout: None,
             stderr: None,
             merged: false,
@@ -130,6 +133,14 @@ impl Action {
         self
     }
 
+    /// Lets it be ended from elsewhere: its outcome is then [`Outcome::Cancelled`](crate::Outcome::Cancelled). Default: by its
+    /// time alone.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancel: &Cancel) -> Action {
+        self.cancel = Some(cancel.clone());
+        self
+    }
+
     /// What it reads.
     pub fn input(&self) -> &Stdin {
         &self.stdin
@@ -153,6 +164,11 @@ impl Action {
     /// Its own wall time, if it has one.
     pub fn own_time(&self) -> Option<Duration> {
         self.time
+    }
+
+    /// What can end it from elsewhere, if anything can.
+    pub fn cancel(&self) -> Option<&Cancel> {
+        self.cancel.as_ref()
     }
 
     /// Its environment: `base` with its own variables over it, but for those that make a loader or a shell run something.

@@ -21,6 +21,7 @@ mod asking;
 #[expect(unsafe_code, reason = "compiled into the library and into programs without one")]
 mod birth;
 pub mod cache;
+mod cancel;
 pub mod changes;
 mod command;
 mod error;
@@ -62,6 +63,7 @@ mod view;
 mod workspace;
 
 pub use action::{Action, Stdin};
+pub use cancel::Cancel;
 pub use changes::{Changes, Commit, Withheld};
 pub use command::Command;
 pub use error::Error;

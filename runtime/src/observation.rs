@@ -20,6 +20,8 @@ pub enum Outcome {
     OutOfMemory,
     /// It wrote more output than anybody would read and was killed; `exit_code` is 137.
     OutputLimit,
+    /// It was [cancelled](crate::Cancel) by whoever started it; `exit_code` is 143.
+    Cancelled,
 }
 
 /// One of an action's two output streams.

@@ -7,7 +7,7 @@ use super::under_way::{UnderWay, processors};
 use super::wire_talk::{Done, message};
 use crate::action::Stdin;
 use crate::linux::wire::{NO_CWD, RUN_AHEAD, RUN_NO_STDIN, RUN_PIPES, RUN_SCRIPT};
-use crate::{Action, Error, LONGEST, Observation, Outcome, Output, Stream};
+use crate::{Action, Cancel, Error, LONGEST, Observation, Outcome, Output, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -119,14 +119,17 @@ fn flags(sandbox: &Sandbox, action: &Action) -> u32 {
 enum Stop {
     Time,
     Output,
+    Cancelled,
 }
 
 /// What is waited for.
 #[derive(Clone, Copy)]
-struct Sources {
+struct Sources<'a> {
     /// Word of process 1.
     end: bool,
     streams: bool,
+    /// Word of the caller.
+    cancel: Option<&'a Cancel>,
 }
 
 struct End {
@@ -237,14 +240,16 @@ impl Streams {
         let mut is_quiet = has_paused && self.feeds.is_empty();
         while done.is_none() || self.reads.iter().any(Option::is_some) {
             let now = Instant::now();
-            if now >= deadline {
+            let cancel = action.cancel.as_ref().filter(|_| stop.is_none() && done.is_none());
+            let is_cancelled = cancel.is_some_and(Cancel::is_cancelled);
+            if now >= deadline || is_cancelled {
                 if done.is_some() || over.is_some_and(|over| now >= over) {
                     // Nothing can hold our pipes open but a process that the kernel did not kill.
                     sandbox.init.kill();
                     return Err(Error::Gone("a process did not die".into()));
                 }
                 if stop.is_none() {
-                    stop = Some(Stop::Time);
+                    stop = Some(if is_cancelled { Stop::Cancelled } else { Stop::Time });
                     sandbox.init.end_action(false);
                     deadline = now + GRACE;
                 } else {
@@ -254,7 +259,8 @@ impl Streams {
                 }
                 continue;
             }
-            let (mut sources, mut time) = (Sources { end: done.is_none(), streams: true }, deadline - now);
+            let (mut sources, mut time) =
+                (Sources { end: done.is_none(), streams: true, cancel }, deadline - now);
             if std::mem::take(&mut is_quiet) {
                 (sources.streams, time) = (false, time.min(SHORT));
             }
@@ -287,12 +293,12 @@ impl Streams {
     fn turn(
         &mut self,
         sandbox: &Sandbox,
-        wait_for: Sources,
+        wait_for: Sources<'_>,
         time: Duration,
         seen: Seen<'_>,
     ) -> Result<bool, Error> {
         let [one, two] = &self.reads;
-        let mut fds = Vec::with_capacity(5);
+        let mut fds = Vec::with_capacity(6);
         if wait_for.end {
             fds.push(PollFd::from_borrowed_fd(sandbox.control.fd(), PollFlags::IN));
         }
@@ -301,6 +307,7 @@ impl Streams {
             let feeds = self.feeds.iter().filter_map(|f| f.pipe.as_ref());
             fds.extend(feeds.map(|fd| PollFd::new(fd, PollFlags::OUT)));
         }
+        fds.extend(wait_for.cancel.map(|cancel| PollFd::from_borrowed_fd(cancel.fd(), PollFlags::IN)));
         let wait = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: i64::from(time.subsec_nanos()) };
         match poll(&mut fds, Some(&wait)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -389,6 +396,8 @@ fn observe(
         (outcome, exit_code) = (Outcome::TimedOut, 124);
     } else if end.stop == Some(Stop::Output) {
         (outcome, exit_code) = (Outcome::OutputLimit, 137);
+    } else if end.stop == Some(Stop::Cancelled) {
+        (outcome, exit_code) = (Outcome::Cancelled, 143);
     } else if fired.memory {
         outcome = Outcome::OutOfMemory;
     }

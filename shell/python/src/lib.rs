@@ -207,6 +207,7 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Refused => "refused",
         Outcome::OutOfMemory => "out_of_memory",
         Outcome::OutputLimit => "output_limit",
+        Outcome::Cancelled => "cancelled",
         _ => "other",
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::budget::{Budget, Stop};
 use crate::engine::crew::Task;
 use crate::fs::{Capture, Errno, Handle};
 use crate::shell::{Ended, Setup, run_script, start};
-use sbx_runtime::{Action, Error, Observation, Outcome, Output, Stdin, Stream};
+use sbx_runtime::{Action, Cancel, Error, Observation, Outcome, Output, Stdin, Stream};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,6 +23,7 @@ const TIMED_OUT: i32 = 124;
 const CANNOT_RUN: i32 = 126;
 const NOT_FOUND: i32 = 127;
 const KILLED: i32 = 137;
+const CANCELLED: i32 = 143;
 
 type Seen<'a> = &'a mut dyn FnMut(Stream, &[u8]) -> ControlFlow<()>;
 
@@ -40,7 +41,7 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
         }
         Ok((script, cwd)) => {
             let task = begin(sandbox, action, &budget, &streams, script, cwd)?;
-            let ended = streams.serve(&task, &budget, seen)?;
+            let ended = streams.serve(action, &task, &budget, seen)?;
             let left_over = budget.jobs();
             budget.stop(Stop::Cancelled);
             if !sandbox.crew.settle(PATIENCE) {
@@ -56,6 +57,7 @@ pub(super) fn run(sandbox: &mut Sandbox, action: &Action, seen: Seen<'_>) -> Res
     let (outcome, exit_code) = match stopped {
         Some(Stop::Time) => (Outcome::TimedOut, TIMED_OUT),
         Some(Stop::Output) => (Outcome::OutputLimit, KILLED),
+        Some(Stop::Cancelled) => (Outcome::Cancelled, CANCELLED),
         _ if budget.memory_fired() => (Outcome::OutOfMemory, status),
         _ if ended.signal.is_some() => (Outcome::Signaled, status),
         _ => (Outcome::Exited, status),
@@ -204,7 +206,13 @@ impl Streams {
     }
 
     /// Takes output until the action has ended; how it did.
-    fn serve(&mut self, task: &Task<Ended>, budget: &Budget, seen: Seen<'_>) -> Result<Ended, Error> {
+    fn serve(
+        &mut self,
+        action: &Action,
+        task: &Task<Ended>,
+        budget: &Budget,
+        seen: Seen<'_>,
+    ) -> Result<Ended, Error> {
         let mut last_moment = None;
         loop {
             let ended = task.wait(TURN);
@@ -215,6 +223,9 @@ impl Streams {
             }
             if self.outputs.iter().any(|output| output.total() > self.most) {
                 budget.stop(Stop::Output);
+            }
+            if action.cancel().is_some_and(Cancel::is_cancelled) {
+                budget.stop(Stop::Cancelled);
             }
             let stopped = budget.check().is_err();
             let end = last_moment.get_or_insert_with(|| Instant::now() + PATIENCE);
