@@ -6,6 +6,7 @@
 //! that cannot be read here is still run, and bash itself says what is wrong with it.
 #![forbid(unsafe_code)]
 
+mod files;
 mod judge;
 mod script;
 mod session;
@@ -14,6 +15,7 @@ mod shell;
 #[cfg_attr(not(feature = "wasi"), path = "wasi/disabled.rs")]
 mod wasi;
 
+pub use files::{Entry, EntryKind, Listing};
 pub use judge::{Verdict, judge, outside};
 pub use script::{Call, Script, Unread};
 pub use session::{LiveSession, LiveShell};

@@ -97,13 +97,22 @@ impl Shell {
             let _ = seen(Stream::Stderr, observation.stderr.text().as_bytes());
             return Ok(observation);
         }
-        let mut observation = match &mut self.within {
-            Within::Native(sandbox) => sandbox.run_with(action, seen)?,
-            Within::Wasi(sandbox) => sandbox.run_with(action, seen)?,
-        };
+        let mut observation = self.act_unjudged(action, seen)?;
         observation.denied = self.not_found(action, script.as_deref(), &observation);
         observation.denied.extend(of_another_group(&observation));
         Ok(observation)
+    }
+
+    /// As [`Shell::act_with`], without its manners.
+    pub(crate) fn act_unjudged(
+        &mut self,
+        action: &Action,
+        seen: &mut dyn FnMut(Stream, &[u8]) -> ControlFlow<()>,
+    ) -> Result<Observation, Error> {
+        match &mut self.within {
+            Within::Native(sandbox) => sandbox.run_with(action, seen),
+            Within::Wasi(sandbox) => sandbox.run_with(action, seen),
+        }
     }
 
     /// What the actions changed so far.
