@@ -19,12 +19,14 @@
 //! a parquet writer in its tree.
 #![forbid(unsafe_code)]
 
-pub use sbx_bash::{LiveSession, LiveShell, Script, Shell, Verdict, judge, outside};
+pub use sbx_bash::{
+    Entry, EntryKind, Listing, LiveSession, LiveShell, Script, Shell, Verdict, judge, outside,
+};
 pub use sbx_runtime::{
-    Action, BUILTINS, Backend, ByteSize, Changes, Command, Commit, Denied, Early, Error, Exec, FileError,
-    Host, Limits, Missing, Network, Observation, Outcome, Output, PRESETS, Plan, Policy, Recorded, Refuse,
-    Sandbox, Session, Stdin, Step, Stream, Timings, View, Waited, Withheld, Workspace, format_duration,
-    parse_duration,
+    Action, BUILTINS, Backend, ByteSize, Cancel, Changes, Command, Commit, Denied, Early, Error, Exec,
+    FileError, Host, Limits, Missing, Network, Observation, Outcome, Output, PRESETS, Plan, Policy, Recorded,
+    Refuse, Sandbox, Session, Stdin, Step, Stream, Timings, View, Waited, Withheld, Workspace,
+    format_duration, parse_duration,
 };
 
 /// Runs one bash script in the current directory under a policy. The directory itself is not changed.

@@ -250,8 +250,8 @@ impl Outputs {
 /// What was kept of the changes.
 #[derive(Default)]
 pub struct Settled {
-    committed: Vec<PathBuf>,
-    withheld: Vec<Withheld>,
+    pub committed: Vec<PathBuf>,
+    pub withheld: Vec<Withheld>,
 }
 
 /// Does with the changes what was asked for. Signals that would end this program midway wait until it is done.
@@ -260,12 +260,17 @@ pub fn settle(
     fate: &Fate,
     workspace: &Path,
 ) -> anyhow::Result<Settled> {
-    let mut settled = Settled::default();
     if matches!(fate, Fate::Discard) {
-        return Ok(settled);
+        return Ok(Settled::default());
     }
     let changes = changes()?;
     let _held = (!changes.is_empty()).then(Held::begin).transpose()?;
+    settle_unheld(&changes, fate, workspace)
+}
+
+/// As [`settle`], for who listens to signals himself.
+pub fn settle_unheld(changes: &Changes, fate: &Fate, workspace: &Path) -> anyhow::Result<Settled> {
+    let mut settled = Settled::default();
     match fate {
         Fate::Discard => {}
         Fate::Commit => {
@@ -329,7 +334,7 @@ impl Settled {
 }
 
 /// What names of an agent's are in, as one line: no name ends it, and none speaks to the terminal in our name.
-fn on_a_line(text: &str) -> String {
+pub fn on_a_line(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 

@@ -21,6 +21,7 @@ mod exec;
 mod exit_codes;
 mod grade;
 mod limits;
+mod mcp;
 mod patient;
 mod plan;
 mod policy;
@@ -51,6 +52,8 @@ enum Command {
     Exec(exec::Args),
     /// A persistent bash in the sandbox, for people, or as JSON lines for programs
     Shell(shell::Args),
+    /// Serve the sandbox to an agent as tools of the Model Context Protocol, on stdin and stdout
+    Mcp(mcp::Args),
     /// Print the steps that would build the sandbox
     Plan(plan::Args),
     /// Tell which walls this machine can raise
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Exec(args) => return exec::run(args),
         Command::Shell(args) => shell::run(args),
+        Command::Mcp(args) => mcp::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Bench(args) => bench::run(args),

@@ -1,0 +1,61 @@
+//! A text file, written whole.
+
+use super::{Call, Tool};
+use crate::cli::exec::on_a_line;
+use crate::cli::mcp::answer::{Answer, Changed, append};
+use crate::cli::mcp::place::Place;
+use rmcp::model::ToolAnnotations;
+use rmcp::schemars::{self, JsonSchema};
+use serde::{Deserialize, Serialize};
+
+pub struct WriteFile;
+
+/// A text file to write.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Takes {
+    /// File, absolute or relative to the workspace. Directories that lead to it are made.
+    pub path: String,
+    /// All that it holds from then on.
+    pub text: String,
+}
+
+/// A file that was written.
+#[derive(Serialize, JsonSchema)]
+pub struct FileWritten {
+    pub path: String,
+    pub bytes: usize,
+    pub changes: Changed,
+}
+
+impl Tool for WriteFile {
+    const NAME: &'static str = "write_file";
+    type Takes = Takes;
+    type Answers = FileWritten;
+
+    fn about(_: &Place) -> String {
+        "Write a text file: a new one, or all of one that is there.".into()
+    }
+
+    fn hints(_: &Place) -> ToolAnnotations {
+        ToolAnnotations::with_title("Write file")
+            .read_only(false)
+            .destructive(true)
+            .idempotent(true)
+            .open_world(false)
+    }
+
+    fn act(takes: Takes, call: &Call<'_>) -> anyhow::Result<FileWritten> {
+        let bytes = takes.text.len();
+        let ((), settled) = call.place.act(|shell| shell.write_file(&takes.path, takes.text))?;
+        Ok(FileWritten { path: takes.path, bytes, changes: Changed::new(&settled) })
+    }
+}
+
+impl Answer for FileWritten {
+    fn text(&self) -> String {
+        let mut text = format!("{}: {} bytes written", on_a_line(&self.path), self.bytes);
+        self.changes.tell(&mut |line| append(&mut text, &format!("[{line}]")));
+        text
+    }
+}
