@@ -138,6 +138,9 @@ fn each_tool_says_what_it_takes_answers_and_does() {
         let reads_only = !["bash", "write_file"].contains(&tool["name"].as_str().unwrap_or_default());
         assert_eq!(tool["annotations"]["readOnlyHint"], reads_only, "{tool}");
     }
+    let takes = &tools[0]["inputSchema"]["properties"]["timeout_s"];
+    assert_eq!((&takes["type"], takes.get("format"), takes.get("default")), (&"number".into(), None, None));
+    assert!(!tools.iter().any(|tool| tool.to_string().contains("uint")), "formats that no client knows");
     assert_eq!(tools[0]["inputSchema"]["required"], json!(["command"]));
     assert!(tools[0]["description"].as_str().unwrap().contains("grep"));
     let allowed = host.call("policy", json!({}));

@@ -8,6 +8,7 @@ mod write_file;
 
 use super::answer::Answer;
 use super::place::Place;
+use rmcp::handler::server::tool::{schema_for_input, schema_for_output};
 use rmcp::model::{CallToolResult, ToolAnnotations};
 use rmcp::schemars::JsonSchema;
 use sbx::Cancel;
@@ -76,11 +77,40 @@ pub struct Entry {
 }
 
 fn entry<T: Tool>(place: &Place) -> Entry {
-    let told = rmcp::model::Tool::new(T::NAME, T::about(place), Arc::default())
-        .with_input_schema::<T::Takes>()
-        .with_output_schema::<T::Answers>()
+    let takes = plain(&schema_for_input::<T::Takes>().expect("what a tool takes is an object"));
+    let told = rmcp::model::Tool::new(T::NAME, T::about(place), takes)
+        .with_raw_output_schema(plain(&schema_for_output::<T::Answers>()))
         .with_annotations(T::hints(place));
     Entry { told, begin: begin::<T> }
+}
+
+/// A schema in the words that every client knows: no formats of Rust's numbers, and what may be left out is not `null` besides.
+fn plain(schema: &Map<String, Value>) -> Arc<Map<String, Value>> {
+    let mut plain = schema.clone();
+    plain.remove("$schema");
+    plain.values_mut().for_each(simplify);
+    Arc::new(plain)
+}
+
+fn simplify(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            // A property may have one of these names; its value is then an object.
+            object.retain(|key, value| {
+                !(key == "format" && value.is_string() || key == "default" && value.is_null())
+            });
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [one] = &mut types[..] {
+                    let one = one.take();
+                    object.insert("type".into(), one);
+                }
+            }
+            object.values_mut().for_each(simplify);
+        }
+        Value::Array(list) => list.iter_mut().for_each(simplify),
+        _ => {}
+    }
 }
 
 fn begin<T: Tool>(arguments: Arguments) -> Result<Work, String> {
