@@ -86,6 +86,15 @@ impl Host {
         answer["result"].take()
     }
 
+    /// Begins a script whose first line of output is `begun`, and waits for that; the call's number.
+    fn begin_bash(&mut self, script: &str) -> u64 {
+        let call =
+            json!({"name": "bash", "arguments": {"command": script}, "_meta": {"progressToken": "begun"}});
+        let id = self.begin("tools/call", call);
+        while self.next()["params"]["message"] != "begun" {}
+        id
+    }
+
     fn bash(&mut self, command: &str) -> Value {
         self.call("bash", json!({"command": command}))
     }
@@ -212,6 +221,10 @@ fn files_are_read_written_and_listed_within_the_sandbox() {
         assert!(!text(&secret).contains("root:x:0:0:root:/root:/bin/bash"), "{backend}: {secret}");
         let unknown = host.ask("tools/call", json!({"name": "nonesuch", "arguments": {}}));
         assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+        let wrong = host.ask("tools/call", json!({"name": "bash", "arguments": ["echo"]}));
+        assert_eq!(wrong["error"]["code"], -32602, "{wrong}");
+        let away = host.call("write_file", json!({"path": "/tmp/x", "text": "x"}));
+        assert!(text(&away).contains("as it was"), "{backend}: {away}");
         assert_eq!(host.close(), Some(0));
     }
 }
@@ -236,16 +249,8 @@ fn a_call_that_is_cancelled_ends_with_its_processes_and_others_go_on() {
     for backend in ["native", "wasi"] {
         let world = World::new();
         let mut host = Host::new(&world, &["--backend", backend]);
-        let script = "echo begun > mark; while true; do sleep 0.1; done";
-        let cancelled = host.begin("tools/call", json!({"name": "bash", "arguments": {"command": script}}));
-        let quick = host.begin("tools/call", json!({"name": "bash", "arguments": {"command": "echo on"}}));
-        assert_eq!(
-            text(&host.answer(quick)["result"]),
-            "on\n",
-            "{backend}: calls do not wait for each other"
-        );
+        let cancelled = host.begin_bash("echo begun | tee mark; while true; do sleep 0.1; done");
         let reason = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": cancelled}});
-        std::thread::sleep(Duration::from_millis(500));
         host.send(&reason);
         let begun = Instant::now();
         while !world.path("mark").exists() {
@@ -258,6 +263,40 @@ fn a_call_that_is_cancelled_ends_with_its_processes_and_others_go_on() {
         assert_eq!(text(&host.bash("echo on")), "on\n");
         assert_eq!(host.close(), Some(0));
     }
+}
+
+#[test]
+fn calls_that_are_made_at_once_lose_nothing_of_each_other() {
+    for fate in ["commit", "discard"] {
+        let world = World::new();
+        let mut host = Host::new(&world, &["--changes", fate]);
+        let call = |i: u32| json!({"name": "bash", "arguments": {"command": format!("sleep 0.02; echo {i} >> all")}});
+        let mut left: Vec<u64> = (0..20).map(|i| host.begin("tools/call", call(i))).collect();
+        while !left.is_empty() {
+            let answer = host.next();
+            assert_eq!(seen(&answer["result"])["exit_code"], 0, "{fate}: {answer}");
+            left.retain(|id| answer["id"] != *id);
+        }
+        let lines = host.call("read_file", json!({"path": "all"}));
+        assert_eq!(seen(&lines)["total_lines"], 20, "{fate}: {lines}");
+    }
+}
+
+#[test]
+fn a_reader_does_not_wait_for_a_script_and_what_waits_can_be_cancelled() {
+    let world = World::new();
+    let mut host = Host::new(&world, &[]);
+    let call = |command: &str| json!({"name": "bash", "arguments": {"command": command}});
+    let long = host.begin_bash("echo begun; sleep 60");
+    let waits = host.begin("tools/call", call("echo never > never"));
+    assert_eq!(text(&host.call("read_file", json!({"path": "file.txt"}))), "one\n");
+    for id in [waits, long] {
+        host.send(
+            &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}),
+        );
+    }
+    assert!(!text(&host.bash("ls")).contains("never"));
+    assert_eq!(host.close(), Some(0));
 }
 
 #[test]
@@ -302,8 +341,7 @@ fn the_end_of_stdin_and_a_signal_end_the_server_when_its_work_is_settled() {
     assert_eq!(text(&host.answer(id)["result"]), "late\n");
     assert_eq!(host.status(), Some(0));
     let mut host = Host::new(&world, &[]);
-    host.begin("tools/call", json!({"name": "bash", "arguments": {"command": "echo x > begun; sleep 60"}}));
-    std::thread::sleep(Duration::from_millis(700));
+    host.begin_bash("echo begun | tee begun; sleep 60");
     let pid = host.server.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     assert_eq!(host.status(), None);

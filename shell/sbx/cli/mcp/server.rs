@@ -8,8 +8,9 @@ use crate::cli::exec::Fate;
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListToolsResult,
-    PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult, ErrorCode,
+    Implementation, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities,
+    ServerConfig, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use sbx::Cancel;
@@ -47,10 +48,14 @@ impl Server {
     async fn carry_out(
         &self,
         work: Work,
+        writes: bool,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let internal = |e: String| ErrorData::internal_error(e, None);
-        let Some(turn) = self.calls.begin().await else { return Err(internal("the server ends".into())) };
+        let turn = tokio::select! {
+            turn = self.calls.begin(writes) => turn.ok_or_else(|| internal("the server ends".into()))?,
+            () = context.ct.cancelled() => return Err(internal("cancelled".into())),
+        };
         let cancel = Cancel::new().map_err(|e| internal(e.to_string()))?;
         let (show, mut shown) = watch::channel(Vec::new());
         let mut done = tokio::task::spawn_blocking({
@@ -104,6 +109,21 @@ impl ServerHandler for Server {
         Ok(ListToolsResult::with_all_items(self.tools.iter().map(|tool| tool.told.clone()).collect()))
     }
 
+    /// What is no request of the protocol, or one with other parameters.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(match request.method.as_str() {
+            "tools/call" => {
+                let expected = "tools/call: expected the parameters name, a text, and arguments, an object";
+                ErrorData::invalid_params(expected, None)
+            }
+            method => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method.to_string(), None),
+        })
+    }
+
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
@@ -113,7 +133,7 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(format!("Unknown tool: {}", request.name), None));
         };
         Ok(match (tool.begin)(request.arguments) {
-            Ok(work) => self.carry_out(work, context).await?,
+            Ok(work) => self.carry_out(work, tool.writes, context).await?,
             // The model can do better the next time.
             Err(why) => failure(why),
         }

@@ -41,6 +41,7 @@ struct Entry {
 
 impl Tool for ListDir {
     const NAME: &'static str = "list_dir";
+    const WRITES: bool = false;
     type Takes = Takes;
     type Answers = DirListed;
 

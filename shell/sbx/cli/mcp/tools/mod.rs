@@ -37,6 +37,9 @@ trait Tool: 'static {
     type Takes: DeserializeOwned + JsonSchema + Send + 'static;
     type Answers: Answer + JsonSchema + 'static;
 
+    /// Whether it may change files.
+    const WRITES: bool;
+
     /// What the model reads of it.
     fn about(place: &Place) -> String;
 
@@ -73,6 +76,7 @@ type Arguments = Option<Map<String, Value>>;
 /// A tool as a client is told of it, and how a call of it begins.
 pub struct Entry {
     pub told: rmcp::model::Tool,
+    pub writes: bool,
     pub begin: fn(Arguments) -> Result<Work, String>,
 }
 
@@ -81,7 +85,7 @@ fn entry<T: Tool>(place: &Place) -> Entry {
     let told = rmcp::model::Tool::new(T::NAME, T::about(place), takes)
         .with_raw_output_schema(plain(&schema_for_output::<T::Answers>()))
         .with_annotations(T::hints(place));
-    Entry { told, begin: begin::<T> }
+    Entry { told, writes: T::WRITES, begin: begin::<T> }
 }
 
 /// A schema in the words that every client knows: no formats of Rust's numbers, and what may be left out is not `null` besides.

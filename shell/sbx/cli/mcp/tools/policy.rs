@@ -54,6 +54,7 @@ struct Refused {
 
 impl Tool for Policy {
     const NAME: &'static str = "policy";
+    const WRITES: bool = false;
     type Takes = Takes;
     type Answers = Allowed;
 

@@ -44,6 +44,7 @@ pub struct FileRead {
 
 impl Tool for ReadFile {
     const NAME: &'static str = "read_file";
+    const WRITES: bool = false;
     type Takes = Takes;
     type Answers = FileRead;
 

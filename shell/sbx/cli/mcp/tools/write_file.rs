@@ -1,7 +1,7 @@
 //! A text file, written whole.
 
 use super::{Call, Tool};
-use crate::cli::exec::on_a_line;
+use crate::cli::exec::{Fate, on_a_line};
 use crate::cli::mcp::answer::{Answer, Changed, append};
 use crate::cli::mcp::place::Place;
 use rmcp::model::ToolAnnotations;
@@ -26,10 +26,14 @@ pub struct FileWritten {
     pub path: String,
     pub bytes: usize,
     pub changes: Changed,
+    /// It is not of the workspace, or held this already.
+    #[serde(skip)]
+    is_unkept: bool,
 }
 
 impl Tool for WriteFile {
     const NAME: &'static str = "write_file";
+    const WRITES: bool = true;
     type Takes = Takes;
     type Answers = FileWritten;
 
@@ -48,13 +52,17 @@ impl Tool for WriteFile {
     fn act(takes: Takes, call: &Call<'_>) -> anyhow::Result<FileWritten> {
         let bytes = takes.text.len();
         let ((), settled) = call.place.act(|shell| shell.write_file(&takes.path, takes.text))?;
-        Ok(FileWritten { path: takes.path, bytes, changes: Changed::new(&settled) })
+        let is_unkept = matches!(call.place.fate, Fate::Commit) && settled.committed.is_empty();
+        Ok(FileWritten { path: takes.path, bytes, changes: Changed::new(&settled), is_unkept })
     }
 }
 
 impl Answer for FileWritten {
     fn text(&self) -> String {
         let mut text = format!("{}: {} bytes written", on_a_line(&self.path), self.bytes);
+        if self.is_unkept {
+            append(&mut text, "[the workspace is as it was]");
+        }
         self.changes.tell(&mut |line| append(&mut text, &format!("[{line}]")));
         text
     }
