@@ -70,6 +70,18 @@ pub enum EntryKind {
     Other,
 }
 
+impl EntryKind {
+    /// Its word: file, directory, link or other.
+    pub fn name(self) -> &'static str {
+        match self {
+            EntryKind::File => "file",
+            EntryKind::Directory => "directory",
+            EntryKind::Link => "link",
+            EntryKind::Other => "other",
+        }
+    }
+}
+
 impl Shell {
     /// Reads a file of the sandbox, of at most `limit` bytes; a relative path begins at the workspace.
     ///

@@ -3,15 +3,19 @@
 #![forbid(unsafe_code)]
 
 mod session;
+mod shell;
+mod waiting;
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{
+    PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyPermissionError, PyRuntimeError, PyValueError,
+};
 use pyo3::prelude::*;
-use sbx_runtime::{Action, Outcome, Workspace};
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use sbx_runtime::{FileError, Outcome};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// Largest file that is read where no limit is given, in bytes.
+const MAX_FILE: usize = 64 << 20;
 
 /// What an action may do.
 #[pyclass(frozen, from_py_object)]
@@ -54,7 +58,7 @@ impl Policy {
 /// All that is known after an action.
 #[pyclass(frozen, get_all)]
 pub(crate) struct Observation {
-    /// exited, signaled, timed_out, refused, out_of_memory, output_limit.
+    /// exited, signaled, timed_out, refused, out_of_memory, output_limit, cancelled.
     outcome: String,
     /// 0–255; 128 + n for signal n, 124 timed out, 126 refused or not executable, 127 not found.
     exit_code: i32,
@@ -81,88 +85,8 @@ impl Observation {
     }
 }
 
-/// A sandbox around one checkout, which itself is never written. Use it as a context manager.
-#[pyclass(frozen)]
-struct Shell(Mutex<Option<sbx_bash::Shell>>);
-
-#[pymethods]
-impl Shell {
-    #[new]
-    #[pyo3(signature = (policy, workspace, at=None))]
-    fn new(py: Python<'_>, policy: Policy, workspace: PathBuf, at: Option<PathBuf>) -> PyResult<Shell> {
-        let mut place = Workspace::new(workspace);
-        if let Some(at) = at {
-            place = place.at(at);
-        }
-        let shell = py.detach(|| sbx_bash::Shell::open(&policy.0, place)).map_err(failed)?;
-        Ok(Shell(Mutex::new(Some(shell))))
-    }
-
-    /// Runs a bash script in the workspace. An action's failure is in the result; an exception is ours.
-    #[pyo3(signature = (script, timeout=None, env=None, cwd=None, stdin=None, merge=false))]
-    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
-    fn run(
-        &self,
-        py: Python<'_>,
-        script: OsString,
-        timeout: Option<f64>,
-        env: Option<BTreeMap<OsString, OsString>>,
-        cwd: Option<PathBuf>,
-        stdin: Option<Vec<u8>>,
-        merge: bool,
-    ) -> PyResult<Observation> {
-        let mut action = Action::bash(script);
-        if let Some(seconds) = timeout {
-            action = action.time(self::seconds(seconds)?);
-        }
-        for (key, value) in env.unwrap_or_default() {
-            action = action.env(key, value);
-        }
-        if let Some(dir) = cwd {
-            action = action.cwd(dir);
-        }
-        if let Some(bytes) = stdin {
-            action = action.stdin(bytes);
-        }
-        if merge {
-            action = action.merged();
-        }
-        let seen = py.detach(|| self.with(|shell| shell.act(&action)))?;
-        Ok(Observation::of(seen))
-    }
-
-    /// All that the actions changed, as a git patch.
-    fn diff(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| self.with(|shell| patch(&shell.changes()?)))
-    }
-
-    /// Ends the sandbox; nothing of it remains.
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take()));
-    }
-
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_args))]
-    fn __exit__(&self, py: Python<'_>, _args: &Bound<'_, PyAny>) {
-        self.close(py);
-    }
-}
-
-impl Shell {
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&mut sbx_bash::Shell) -> Result<T, sbx_runtime::Error>,
-    ) -> PyResult<T> {
-        let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(shell.as_mut().ok_or_else(closed)?).map_err(failed)
-    }
-}
-
 impl Observation {
-    fn of(seen: sbx_runtime::Observation) -> Observation {
+    pub(crate) fn of(seen: sbx_runtime::Observation) -> Observation {
         Observation {
             outcome: outcome(seen.outcome).into(),
             exit_code: seen.exit_code,
@@ -181,7 +105,8 @@ impl Observation {
 
 /// A time that Python gave in seconds.
 fn seconds(seconds: f64) -> PyResult<Duration> {
-    session::time(seconds)
+    Duration::try_from_secs_f64(seconds)
+        .ok()
         .ok_or_else(|| PyValueError::new_err(format!("timeout: expected seconds, found {seconds}")))
 }
 
@@ -197,6 +122,19 @@ fn closed() -> PyErr {
 
 fn failed(e: sbx_runtime::Error) -> PyErr {
     PyRuntimeError::new_err(e.to_string())
+}
+
+/// Why a file could not be read or written, as Python's own exceptions say it.
+fn file_failed(e: FileError) -> PyErr {
+    let said = e.to_string();
+    match e {
+        FileError::NotFound(_) => PyFileNotFoundError::new_err(said),
+        FileError::IsDirectory(_) => PyIsADirectoryError::new_err(said),
+        FileError::Denied(_) => PyPermissionError::new_err(said),
+        FileError::TooLarge { .. } => PyValueError::new_err(said),
+        FileError::Sandbox(_) => PyRuntimeError::new_err(said),
+        _ => PyOSError::new_err(said),
+    }
 }
 
 fn outcome(outcome: Outcome) -> &'static str {
@@ -218,5 +156,7 @@ mod _sbx {
     #[pymodule_export]
     use super::session::Session;
     #[pymodule_export]
-    use super::{Observation, Policy, Shell};
+    use super::shell::Shell;
+    #[pymodule_export]
+    use super::{Observation, Policy};
 }

@@ -1,9 +1,6 @@
 //! A persistent bash for Python.
 
-use crate::{Observation, Policy, closed, failed, seconds};
-use pyo3::exceptions::{
-    PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyPermissionError, PyRuntimeError, PyValueError,
-};
+use crate::{MAX_FILE, Observation, Policy, closed, failed, file_failed, seconds};
 use pyo3::prelude::*;
 use sbx_bash::LiveShell;
 use sbx_runtime::{Error, FileError, Waited, Workspace};
@@ -12,9 +9,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-/// Largest file that is read where no limit is given, in bytes.
-const MAX_FILE: usize = 64 << 20;
 
 /// A bash that stays, on a terminal of its own, in a sandbox around an overlay of a directory.
 #[pyclass(frozen)]
@@ -142,21 +136,6 @@ impl Session {
 
     fn files<T>(&self, work: impl FnOnce(&mut LiveShell) -> Result<T, FileError>) -> PyResult<T> {
         let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(shell.as_mut().ok_or_else(closed)?).map_err(|e| {
-            let said = e.to_string();
-            match e {
-                FileError::NotFound(_) => PyFileNotFoundError::new_err(said),
-                FileError::IsDirectory(_) => PyIsADirectoryError::new_err(said),
-                FileError::Denied(_) => PyPermissionError::new_err(said),
-                FileError::TooLarge { .. } => PyValueError::new_err(said),
-                FileError::Sandbox(_) => PyRuntimeError::new_err(said),
-                _ => PyOSError::new_err(said),
-            }
-        })
+        work(shell.as_mut().ok_or_else(closed)?).map_err(file_failed)
     }
-}
-
-/// Seconds of Python as a time.
-pub(crate) fn time(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok()
 }

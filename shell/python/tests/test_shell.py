@@ -1,6 +1,7 @@
 """pytest shell/python/tests, with the wheel installed."""
 
 import os
+import signal
 import threading
 import time
 
@@ -32,6 +33,38 @@ def test_failures_of_an_action_are_data(checkout):
         assert sh.run("kill -9 $$").exit_code == 137
         denied = sh.run("python3 -V")
         assert denied.exit_code == 127 and denied.denied[0][0] == "python3"
+
+
+def test_an_interrupt_ends_the_action_and_not_the_shell(checkout):
+    with Shell(Policy.preset("whitelist"), str(checkout)) as sh:
+        timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        begun = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            sh.run("echo kept > kept; sleep 55")
+        assert time.monotonic() - begun < 20
+        timer.join()
+        assert sh.run("cat kept").stdout == "kept\n"
+        # A handler that raises nothing interrupts nothing.
+        came, before = [], signal.signal(signal.SIGUSR1, lambda *_: came.append(1))
+        timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+        timer.start()
+        assert sh.run("sleep 0.6; echo on").stdout == "on\n" and came == [1]
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_files_of_a_shell_are_those_of_its_sandbox(checkout):
+    with Shell(Policy.preset("whitelist"), str(checkout)) as sh:
+        sh.write_file("new/bytes", bytes(range(256)) * 1000)
+        assert bytes(sh.read_file("new/bytes")) == bytes(range(256)) * 1000
+        assert sh.list_dir() == [("file.txt", "file"), ("new", "directory")]
+        assert not (checkout / "new").exists()
+        with pytest.raises(FileNotFoundError):
+            sh.read_file("nowhere")
+        with pytest.raises(PermissionError):
+            sh.write_file("/usr/bin/x", b"x")
+        with pytest.raises(ValueError):
+            sh.list_dir(limit=1)
 
 
 def test_threads_have_sandboxes_of_their_own(checkout):

@@ -6,7 +6,7 @@ use crate::cli::mcp::answer::{Answer, append};
 use crate::cli::mcp::place::Place;
 use rmcp::model::ToolAnnotations;
 use rmcp::schemars::{self, JsonSchema};
-use sbx::{EntryKind, Listing};
+use sbx::Listing;
 use serde::{Deserialize, Serialize};
 
 /// Most entries that are listed.
@@ -62,13 +62,8 @@ impl Tool for ListDir {
 
 impl DirListed {
     pub fn new(path: String, listing: Listing) -> DirListed {
-        let kind = |kind| match kind {
-            EntryKind::File => "file",
-            EntryKind::Directory => "directory",
-            EntryKind::Link => "link",
-            EntryKind::Other => "other",
-        };
-        let entry = |e: sbx::Entry| Entry { name: e.name.to_string_lossy().into_owned(), kind: kind(e.kind) };
+        let entry =
+            |e: sbx::Entry| Entry { name: e.name.to_string_lossy().into_owned(), kind: e.kind.name() };
         let truncated = listing.is_cut;
         DirListed { path, entries: listing.entries.into_iter().map(entry).collect(), truncated }
     }

@@ -1,0 +1,132 @@
+//! A sandbox for Python, in which scripts run one after the other.
+
+use crate::waiting::interruptible;
+use crate::{MAX_FILE, Observation, Policy, closed, failed, file_failed, patch};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use sbx_runtime::{Action, Cancel, Workspace};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// Most entries of a directory that are listed where no limit is given.
+const MAX_ENTRIES: usize = 1 << 20;
+
+/// A sandbox around one checkout, which itself is never written. Use it as a context manager.
+#[pyclass(frozen)]
+pub(crate) struct Shell(Mutex<Option<sbx_bash::Shell>>);
+
+#[pymethods]
+impl Shell {
+    #[new]
+    #[pyo3(signature = (policy, workspace, at=None))]
+    fn new(py: Python<'_>, policy: Policy, workspace: PathBuf, at: Option<PathBuf>) -> PyResult<Shell> {
+        let mut place = Workspace::new(workspace);
+        if let Some(at) = at {
+            place = place.at(at);
+        }
+        let shell = py.detach(|| sbx_bash::Shell::open(&policy.0, place)).map_err(failed)?;
+        Ok(Shell(Mutex::new(Some(shell))))
+    }
+
+    /// Runs a bash script in the workspace. An action's failure is in the result; an exception is ours, or that of a signal's
+    /// handler, such as KeyboardInterrupt, which ends the action.
+    #[pyo3(signature = (script, timeout=None, env=None, cwd=None, stdin=None, merge=false))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn run(
+        &self,
+        py: Python<'_>,
+        script: OsString,
+        timeout: Option<f64>,
+        env: Option<BTreeMap<OsString, OsString>>,
+        cwd: Option<PathBuf>,
+        stdin: Option<Vec<u8>>,
+        merge: bool,
+    ) -> PyResult<Observation> {
+        let mut action = Action::bash(script);
+        if let Some(seconds) = timeout {
+            action = action.time(crate::seconds(seconds)?);
+        }
+        for (key, value) in env.unwrap_or_default() {
+            action = action.env(key, value);
+        }
+        if let Some(dir) = cwd {
+            action = action.cwd(dir);
+        }
+        if let Some(bytes) = stdin {
+            action = action.stdin(bytes);
+        }
+        if merge {
+            action = action.merged();
+        }
+        let cancel = Cancel::new().map_err(failed)?;
+        let action = action.cancelled_by(&cancel);
+        let seen = interruptible(py, &cancel, || self.with(|shell| shell.act(&action)))?;
+        Ok(Observation::of(seen))
+    }
+
+    /// Reads a file within the sandbox, as bytes.
+    #[pyo3(signature = (path, limit=MAX_FILE))]
+    fn read_file(&self, py: Python<'_>, path: PathBuf, limit: usize) -> PyResult<Vec<u8>> {
+        py.detach(|| self.files(|shell| shell.read_file(path, limit)))
+    }
+
+    /// Writes a file within the sandbox, and makes the directories that lead to it.
+    fn write_file(&self, py: Python<'_>, path: PathBuf, contents: Vec<u8>) -> PyResult<()> {
+        py.detach(|| self.files(|shell| shell.write_file(path, contents)))
+    }
+
+    /// Lists a directory within the sandbox: (name, kind), the kind being file, directory, link or other.
+    #[pyo3(signature = (path=PathBuf::from("."), limit=MAX_ENTRIES))]
+    fn list_dir(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        limit: usize,
+    ) -> PyResult<Vec<(OsString, &'static str)>> {
+        let listing = py.detach(|| self.files(|shell| shell.list_dir(&path, limit)))?;
+        if listing.is_cut {
+            let why = format!("{}: more than {limit} entries", path.display());
+            return Err(PyValueError::new_err(why));
+        }
+        Ok(listing.entries.into_iter().map(|entry| (entry.name, entry.kind.name())).collect())
+    }
+
+    /// All that the actions changed, as a git patch.
+    fn diff(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| self.with(|shell| patch(&shell.changes()?)))
+    }
+
+    /// Ends the sandbox; nothing of it remains.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take()));
+    }
+
+    fn __enter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_args))]
+    fn __exit__(&self, py: Python<'_>, _args: &Bound<'_, PyAny>) {
+        self.close(py);
+    }
+}
+
+impl Shell {
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut sbx_bash::Shell) -> Result<T, sbx_runtime::Error>,
+    ) -> PyResult<T> {
+        let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(shell.as_mut().ok_or_else(closed)?).map_err(failed)
+    }
+
+    fn files<T>(
+        &self,
+        work: impl FnOnce(&mut sbx_bash::Shell) -> Result<T, sbx_runtime::FileError>,
+    ) -> PyResult<T> {
+        let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(shell.as_mut().ok_or_else(closed)?).map_err(file_failed)
+    }
+}
