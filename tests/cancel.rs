@@ -2,6 +2,7 @@
 
 use sbx::{Action, Backend, Cancel, Outcome, Policy, Shell};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Each backend that this host has, under its name.
@@ -81,5 +82,29 @@ fn what_was_cancelled_before_it_began_ends_and_what_ended_before_is_as_it_was() 
         let cancel = Cancel::new().unwrap();
         let action = Action::bash("sleep 60").time(Duration::from_millis(50)).cancelled_by(&cancel);
         assert_eq!(shell.act(&action).unwrap().outcome, Outcome::TimedOut, "{backend}");
+    }
+}
+
+#[test]
+fn who_waits_can_be_asked_while_an_action_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    for (backend, mut shell) in shells(dir.path()) {
+        let asked = std::sync::Arc::new(AtomicU32::new(0));
+        let here = std::thread::current().id();
+        let count = asked.clone();
+        let cancel = Cancel::when(move || {
+            assert_eq!(std::thread::current().id(), here);
+            count.fetch_add(1, Relaxed) >= 3
+        });
+        let cancel = cancel.unwrap();
+        let never = Cancel::when(|| false).unwrap();
+        let quick = shell.act(&Action::bash("sleep 0.2").cancelled_by(&never)).unwrap();
+        assert!(quick.success() && !never.is_cancelled(), "{backend}: {quick:?}");
+        let begun = Instant::now();
+        let seen = shell.act(&Action::bash("sleep 60").cancelled_by(&cancel)).unwrap();
+        assert_eq!(seen.outcome, Outcome::Cancelled, "{backend}: {seen:?}");
+        assert_eq!(asked.load(Relaxed), 4, "{backend}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{backend}");
+        assert_eq!(shell.run("echo on").unwrap().stdout.text(), "on\n", "{backend}");
     }
 }

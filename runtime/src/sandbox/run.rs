@@ -261,6 +261,7 @@ impl Streams {
             }
             let (mut sources, mut time) =
                 (Sources { end: done.is_none(), streams: true, cancel }, deadline - now);
+            time = time.min(cancel.map_or(Duration::MAX, Cancel::turn));
             if std::mem::take(&mut is_quiet) {
                 (sources.streams, time) = (false, time.min(SHORT));
             }

@@ -4,7 +4,7 @@ use crate::waiting::interruptible;
 use crate::{MAX_FILE, Observation, Policy, closed, failed, file_failed, patch};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use sbx_runtime::{Action, Cancel, Workspace};
+use sbx_runtime::{Action, Workspace};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -60,9 +60,10 @@ impl Shell {
         if merge {
             action = action.merged();
         }
-        let cancel = Cancel::new().map_err(failed)?;
-        let action = action.cancelled_by(&cancel);
-        let seen = interruptible(py, &cancel, || self.with(|shell| shell.act(&action)))?;
+        let seen = interruptible(py, |cancel| {
+            let action = action.cancelled_by(cancel);
+            self.with(|shell| shell.act(&action))
+        })?;
         Ok(Observation::of(seen))
     }
 
