@@ -300,6 +300,32 @@ fn a_reader_does_not_wait_for_a_script_and_what_waits_can_be_cancelled() {
 }
 
 #[test]
+fn changes_that_are_lost_are_an_error_and_the_output_is_there() {
+    let world = World::new();
+    let mut host = Host::new(&world, &[]);
+    let id = host.begin_bash("echo x > lost; echo begun; sleep 3");
+    std::fs::remove_dir_all(world.workspace()).unwrap();
+    let lost = host.answer(id)["result"].take();
+    let said = "begun\n[the changes could not be kept: ";
+    assert!(lost["isError"] == true && text(&lost).starts_with(said), "{lost}");
+    assert!(seen(&lost)["changes"]["error"].is_string(), "{lost}");
+    let world = World::new();
+    // A patch that cannot be written.
+    let patch = world.dir.path().join("patches/mine.patch");
+    std::fs::create_dir(patch.parent().unwrap()).unwrap();
+    let mut host = Host::new(&world, &["--changes", patch.to_str().unwrap()]);
+    std::fs::remove_dir(patch.parent().unwrap()).unwrap();
+    let lost = host.bash("echo done; echo two > file.txt");
+    assert!(
+        lost["isError"] == true && text(&lost).starts_with("done\n[the changes could not be kept: "),
+        "{lost}"
+    );
+    std::fs::create_dir(patch.parent().unwrap()).unwrap();
+    assert!(host.bash("true")["isError"] != true);
+    assert!(std::fs::read_to_string(&patch).unwrap().contains("+two"));
+}
+
+#[test]
 fn progress_is_told_to_who_asks_for_it() {
     let world = World::new();
     let mut host = Host::new(&world, &[]);

@@ -10,8 +10,9 @@ use pyo3::exceptions::{
     PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyPermissionError, PyRuntimeError, PyValueError,
 };
 use pyo3::prelude::*;
-use sbx_runtime::{FileError, Outcome};
+use sbx_runtime::{Error, FileError, Outcome};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Largest file that is read where no limit is given, in bytes.
@@ -116,24 +117,48 @@ fn patch(changes: &sbx_runtime::Changes) -> Result<String, sbx_runtime::Error> {
     patch.map_err(|reason| sbx_runtime::Error::System { what: "the patch".into(), reason })
 }
 
-fn closed() -> PyErr {
-    PyRuntimeError::new_err("the shell is closed")
+/// A sandbox until it is closed.
+pub(crate) struct Open<T>(Mutex<Option<T>>);
+
+impl<T> Open<T> {
+    fn new(sandbox: T) -> Open<T> {
+        Open(Mutex::new(Some(sandbox)))
+    }
+
+    fn with<R, E: Raised>(&self, work: impl FnOnce(&mut T) -> Result<R, E>) -> PyResult<R> {
+        let mut sandbox = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = || PyRuntimeError::new_err("the shell is closed");
+        work(sandbox.as_mut().ok_or_else(closed)?).map_err(Raised::raised)
+    }
+
+    fn close(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
 }
 
-fn failed(e: sbx_runtime::Error) -> PyErr {
-    PyRuntimeError::new_err(e.to_string())
+/// What Python raises for an error.
+pub(crate) trait Raised {
+    fn raised(self) -> PyErr;
 }
 
-/// Why a file could not be read or written, as Python's own exceptions say it.
-fn file_failed(e: FileError) -> PyErr {
-    let said = e.to_string();
-    match e {
-        FileError::NotFound(_) => PyFileNotFoundError::new_err(said),
-        FileError::IsDirectory(_) => PyIsADirectoryError::new_err(said),
-        FileError::Denied(_) => PyPermissionError::new_err(said),
-        FileError::TooLarge { .. } => PyValueError::new_err(said),
-        FileError::Sandbox(_) => PyRuntimeError::new_err(said),
-        _ => PyOSError::new_err(said),
+impl Raised for Error {
+    fn raised(self) -> PyErr {
+        PyRuntimeError::new_err(self.to_string())
+    }
+}
+
+impl Raised for FileError {
+    /// As Python's own exceptions say it.
+    fn raised(self) -> PyErr {
+        let said = self.to_string();
+        match self {
+            FileError::NotFound(_) => PyFileNotFoundError::new_err(said),
+            FileError::IsDirectory(_) => PyIsADirectoryError::new_err(said),
+            FileError::Denied(_) => PyPermissionError::new_err(said),
+            FileError::TooLarge { .. } => PyValueError::new_err(said),
+            FileError::Sandbox(_) => PyRuntimeError::new_err(said),
+            _ => PyOSError::new_err(said),
+        }
     }
 }
 

@@ -1,18 +1,17 @@
 //! A persistent bash for Python.
 
-use crate::{MAX_FILE, Observation, Policy, closed, failed, file_failed, seconds};
+use crate::{MAX_FILE, Observation, Open, Policy, Raised, seconds};
 use pyo3::prelude::*;
 use sbx_bash::LiveShell;
-use sbx_runtime::{Error, FileError, Waited, Workspace};
+use sbx_runtime::{Error, Waited, Workspace};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A bash that stays, on a terminal of its own, in a sandbox around an overlay of a directory.
 #[pyclass(frozen)]
-pub(crate) struct Session(Mutex<Option<LiveShell>>);
+pub(crate) struct Session(Open<LiveShell>);
 
 #[pymethods]
 impl Session {
@@ -34,7 +33,7 @@ impl Session {
             let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             LiveShell::open(&policy.0, place, &env)
         });
-        Ok(Session(Mutex::new(Some(shell.map_err(failed)?))))
+        Ok(Session(Open::new(shell.map_err(Raised::raised)?)))
     }
 
     /// Runs a script to its end. Variables, directory and background jobs stay, also after a time-out.
@@ -43,8 +42,8 @@ impl Session {
         let time = timeout.map_or(Ok(Duration::MAX), seconds)?;
         let text = script.to_string_lossy();
         let seen = py.detach(|| {
-            self.with(|shell| match shell.refuse(&text) {
-                Some(refused) => Ok(refused),
+            self.0.with(|shell| match shell.refuse(&text) {
+                Some(refused) => Ok::<_, Error>(refused),
                 None => {
                     let seen = shell.session().run_for(&script, time)?;
                     Ok(shell.explain(&text, seen))
@@ -56,14 +55,14 @@ impl Session {
 
     /// Starts a script and does not wait for it.
     fn start(&self, py: Python<'_>, script: OsString) -> PyResult<()> {
-        py.detach(|| self.with(|shell| shell.session().start(script)))
+        py.detach(|| self.0.with(|shell| shell.session().start(script)))
     }
 
     /// Waits for the script that runs; None while it does. With `quiet` no longer than it writes nothing for so many seconds.
     #[pyo3(signature = (timeout, quiet=None))]
     fn wait(&self, py: Python<'_>, timeout: f64, quiet: Option<f64>) -> PyResult<Option<Observation>> {
         let (time, quiet) = (seconds(timeout)?, quiet.map(seconds).transpose()?);
-        let waited = py.detach(|| self.with(|shell| shell.session().wait(time, quiet)))?;
+        let waited = py.detach(|| self.0.with(|shell| shell.session().wait(time, quiet)))?;
         Ok(match waited {
             Waited::Ended(seen) => Some(Observation::of(*seen)),
             Waited::Running => None,
@@ -72,50 +71,50 @@ impl Session {
 
     /// Takes what the script that runs has written so far.
     fn take_output(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| self.with(|shell| Ok(shell.session().take_so_far().text())))
+        py.detach(|| self.0.with(|shell| Ok::<_, Error>(shell.session().take_so_far().text())))
     }
 
     /// Types something for what runs to read; a line ends with `\n`.
     fn send(&self, py: Python<'_>, text: &str) -> PyResult<()> {
-        py.detach(|| self.with(|shell| shell.session().send(text)))
+        py.detach(|| self.0.with(|shell| shell.session().send(text)))
     }
 
     /// Ctrl-C for what runs.
     fn interrupt(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.with(|shell| shell.session().interrupt()))
+        py.detach(|| self.0.with(|shell| shell.session().interrupt()))
     }
 
     /// Reads a file within the sandbox, as bytes.
     #[pyo3(signature = (path, limit=MAX_FILE))]
     fn read_file(&self, py: Python<'_>, path: PathBuf, limit: usize) -> PyResult<Vec<u8>> {
-        py.detach(|| self.files(|shell| shell.session().read_file(path, limit)))
+        py.detach(|| self.0.with(|shell| shell.session().read_file(path, limit)))
     }
 
     /// Writes a file within the sandbox, and the directories that lead to it.
     fn write_file(&self, py: Python<'_>, path: PathBuf, contents: Vec<u8>) -> PyResult<()> {
-        py.detach(|| self.files(|shell| shell.session().write_file(path, &contents)))
+        py.detach(|| self.0.with(|shell| shell.session().write_file(path, &contents)))
     }
 
     /// Bash's directory after the last script.
     #[getter]
     fn cwd(&self, py: Python<'_>) -> PyResult<OsString> {
-        py.detach(|| self.with(|shell| Ok(shell.session().cwd())))
+        py.detach(|| self.0.with(|shell| Ok::<_, Error>(shell.session().cwd())))
     }
 
     /// How often bash was started anew: after `exit`, or when a script could not be interrupted.
     #[getter]
     fn restarts(&self, py: Python<'_>) -> PyResult<u64> {
-        py.detach(|| self.with(|shell| Ok(shell.session().restarts())))
+        py.detach(|| self.0.with(|shell| Ok::<_, Error>(shell.session().restarts())))
     }
 
     /// All that the scripts changed, as a git patch.
     fn diff(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| self.with(|shell| crate::patch(&shell.changes()?)))
+        py.detach(|| self.0.with(|shell| crate::patch(&shell.changes()?)))
     }
 
     /// Ends the sandbox; nothing of it remains.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take()));
+        py.detach(|| self.0.close());
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -125,17 +124,5 @@ impl Session {
     #[pyo3(signature = (*_args))]
     fn __exit__(&self, py: Python<'_>, _args: &Bound<'_, PyAny>) {
         self.close(py);
-    }
-}
-
-impl Session {
-    fn with<T>(&self, work: impl FnOnce(&mut LiveShell) -> Result<T, Error>) -> PyResult<T> {
-        let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(shell.as_mut().ok_or_else(closed)?).map_err(failed)
-    }
-
-    fn files<T>(&self, work: impl FnOnce(&mut LiveShell) -> Result<T, FileError>) -> PyResult<T> {
-        let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(shell.as_mut().ok_or_else(closed)?).map_err(file_failed)
     }
 }

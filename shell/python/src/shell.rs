@@ -1,21 +1,20 @@
 //! A sandbox for Python, in which scripts run one after the other.
 
 use crate::waiting::interruptible;
-use crate::{MAX_FILE, Observation, Policy, closed, failed, file_failed, patch};
+use crate::{MAX_FILE, Observation, Open, Policy, Raised, patch};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sbx_runtime::{Action, Workspace};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 /// Most entries of a directory that are listed where no limit is given.
 const MAX_ENTRIES: usize = 1 << 20;
 
 /// A sandbox around one checkout, which itself is never written. Use it as a context manager.
 #[pyclass(frozen)]
-pub(crate) struct Shell(Mutex<Option<sbx_bash::Shell>>);
+pub(crate) struct Shell(Open<sbx_bash::Shell>);
 
 #[pymethods]
 impl Shell {
@@ -26,8 +25,8 @@ impl Shell {
         if let Some(at) = at {
             place = place.at(at);
         }
-        let shell = py.detach(|| sbx_bash::Shell::open(&policy.0, place)).map_err(failed)?;
-        Ok(Shell(Mutex::new(Some(shell))))
+        let shell = py.detach(|| sbx_bash::Shell::open(&policy.0, place)).map_err(Raised::raised)?;
+        Ok(Shell(Open::new(shell)))
     }
 
     /// Runs a bash script in the workspace. An action's failure is in the result; an exception is ours, or that of a signal's
@@ -62,7 +61,7 @@ impl Shell {
         }
         let seen = interruptible(py, |cancel| {
             let action = action.cancelled_by(cancel);
-            self.with(|shell| shell.act(&action))
+            self.0.with(|shell| shell.act(&action))
         })?;
         Ok(Observation::of(seen))
     }
@@ -70,12 +69,12 @@ impl Shell {
     /// Reads a file within the sandbox, as bytes.
     #[pyo3(signature = (path, limit=MAX_FILE))]
     fn read_file(&self, py: Python<'_>, path: PathBuf, limit: usize) -> PyResult<Vec<u8>> {
-        py.detach(|| self.files(|shell| shell.read_file(path, limit)))
+        py.detach(|| self.0.with(|shell| shell.read_file(path, limit)))
     }
 
     /// Writes a file within the sandbox, and makes the directories that lead to it.
     fn write_file(&self, py: Python<'_>, path: PathBuf, contents: Vec<u8>) -> PyResult<()> {
-        py.detach(|| self.files(|shell| shell.write_file(path, contents)))
+        py.detach(|| self.0.with(|shell| shell.write_file(path, contents)))
     }
 
     /// Lists a directory within the sandbox: (name, kind), the kind being file, directory, link or other.
@@ -86,7 +85,7 @@ impl Shell {
         path: PathBuf,
         limit: usize,
     ) -> PyResult<Vec<(OsString, &'static str)>> {
-        let listing = py.detach(|| self.files(|shell| shell.list_dir(&path, limit)))?;
+        let listing = py.detach(|| self.0.with(|shell| shell.list_dir(&path, limit)))?;
         if listing.is_cut {
             let why = format!("{}: more than {limit} entries", path.display());
             return Err(PyValueError::new_err(why));
@@ -96,12 +95,12 @@ impl Shell {
 
     /// All that the actions changed, as a git patch.
     fn diff(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| self.with(|shell| patch(&shell.changes()?)))
+        py.detach(|| self.0.with(|shell| patch(&shell.changes()?)))
     }
 
     /// Ends the sandbox; nothing of it remains.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take()));
+        py.detach(|| self.0.close());
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -111,23 +110,5 @@ impl Shell {
     #[pyo3(signature = (*_args))]
     fn __exit__(&self, py: Python<'_>, _args: &Bound<'_, PyAny>) {
         self.close(py);
-    }
-}
-
-impl Shell {
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&mut sbx_bash::Shell) -> Result<T, sbx_runtime::Error>,
-    ) -> PyResult<T> {
-        let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(shell.as_mut().ok_or_else(closed)?).map_err(failed)
-    }
-
-    fn files<T>(
-        &self,
-        work: impl FnOnce(&mut sbx_bash::Shell) -> Result<T, sbx_runtime::FileError>,
-    ) -> PyResult<T> {
-        let mut shell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(shell.as_mut().ok_or_else(closed)?).map_err(file_failed)
     }
 }

@@ -1,6 +1,6 @@
 //! Waiting for an action while Python's signals are heard.
 
-use crate::failed;
+use crate::Raised;
 use pyo3::prelude::*;
 use sbx_runtime::Cancel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub(crate) fn interruptible<T: Send>(
             is_raised
         }
     });
-    let cancel = cancel.map_err(failed)?;
+    let cancel = cancel.map_err(Raised::raised)?;
     let done = py.detach(|| work(&cancel));
     let raised = raised.lock().unwrap_or_else(PoisonError::into_inner).take();
     raised.map_or(done, Err)

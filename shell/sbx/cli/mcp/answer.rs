@@ -1,5 +1,6 @@
 //! What the tools answer: the same as an object for programs and as a text for the model.
 
+use super::place::Kept;
 use crate::cli::exec::{Settled, on_a_line};
 use rmcp::model::{CallToolResult, ContentBlock};
 use rmcp::schemars::{self, JsonSchema};
@@ -13,9 +14,15 @@ const NAMES: usize = 50;
 pub trait Answer: Serialize {
     fn text(&self) -> String;
 
+    /// Whether something was lost.
+    fn is_error(&self) -> bool {
+        false
+    }
+
     fn result(&self) -> CallToolResult {
         let mut result = CallToolResult::success(vec![ContentBlock::text(self.text())]);
         result.structured_content = serde_json::to_value(self).ok();
+        result.is_error = Some(self.is_error());
         result
     }
 }
@@ -34,16 +41,26 @@ pub struct Changed {
     committed: Vec<String>,
     /// Changes that were not committed, and why.
     withheld: Vec<Withheld>,
+    /// Why none of them was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct Withheld {
     path: String,
     why: String,
+    /// It could not be written; otherwise it is kept back because of what it is.
+    failed: bool,
 }
 
 impl Changed {
-    pub fn new(settled: &Settled) -> Changed {
+    pub fn new(kept: &Kept) -> Changed {
+        let none = Settled::default();
+        let (settled, error) = match kept {
+            Ok(settled) => (settled, None),
+            Err(e) => (&none, Some(format!("{e:#}"))),
+        };
         let text = |path: &Path| path.to_string_lossy().into_owned();
         Changed {
             committed_count: settled.committed.len(),
@@ -51,16 +68,25 @@ impl Changed {
             withheld: settled
                 .withheld
                 .iter()
-                .map(|w| Withheld { path: text(&w.path), why: w.why.clone() })
+                .map(|w| Withheld { path: text(&w.path), why: w.why.clone(), failed: w.failed })
                 .collect(),
+            error,
         }
     }
 
     /// A line for each change that was not kept.
     pub fn tell(&self, say: &mut dyn FnMut(String)) {
-        for Withheld { path, why } in &self.withheld {
+        for Withheld { path, why, .. } in &self.withheld {
             say(on_a_line(&format!("not committed: {path}: {why}")));
         }
+        if let Some(error) = &self.error {
+            say(on_a_line(&format!("the changes could not be kept: {error}")));
+        }
+    }
+
+    /// Whether changes were lost that should have been kept.
+    pub fn is_lost(&self) -> bool {
+        self.error.is_some() || self.withheld.iter().any(|path| path.failed)
     }
 }
 

@@ -5,6 +5,9 @@ use sbx::{Action, Changes, Policy, Shell, Workspace};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+/// What was kept of the changes, or why that failed.
+pub type Kept = anyhow::Result<Settled>;
+
 /// A workspace under a policy, and what becomes of its changes.
 pub struct Place {
     pub policy: Policy,
@@ -36,24 +39,35 @@ impl Place {
         self.env.iter().fold(Action::bash(script), |action, (key, value)| action.env(key, value))
     }
 
-    /// Does something in a sandbox, and with what it changed what was asked for.
-    pub fn act<T, E>(&self, work: impl FnOnce(&mut Shell) -> Result<T, E>) -> anyhow::Result<(T, Settled)>
+    /// Does something in a sandbox, and with what it changed what was asked for: that can fail when the work is done.
+    pub fn act<T, E>(&self, work: impl FnOnce(&mut Shell) -> Result<T, E>) -> anyhow::Result<(T, Kept)>
     where
         anyhow::Error: From<E>,
     {
         if let Some(shared) = &self.shared {
             let mut shell = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let done = work(&mut shell)?;
-            return Ok((done, self.settle(|| shell.changes())?));
+            return Ok((done, self.settle(|| shell.changes())));
         }
         let mut shell = Shell::open(&self.policy, Workspace::new(&self.workspace))?;
         let done = work(&mut shell)?;
-        let settled = self.settle(|| shell.changes())?;
+        let kept = self.settle(|| shell.changes());
         shell.leave();
-        Ok((done, settled))
+        Ok((done, kept))
     }
 
-    fn settle(&self, changes: impl FnOnce() -> Result<Changes, sbx::Error>) -> anyhow::Result<Settled> {
+    /// Does something in a sandbox that changes nothing.
+    pub fn look<T, E>(&self, work: impl FnOnce(&mut Shell) -> Result<T, E>) -> anyhow::Result<T>
+    where
+        anyhow::Error: From<E>,
+    {
+        match &self.shared {
+            Some(shared) => Ok(work(&mut shared.lock().unwrap_or_else(PoisonError::into_inner))?),
+            None => Ok(work(&mut Shell::open(&self.policy, Workspace::new(&self.workspace))?)?),
+        }
+    }
+
+    fn settle(&self, changes: impl FnOnce() -> Result<Changes, sbx::Error>) -> Kept {
         let _alone = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
         match self.fate {
             Fate::Discard => Ok(Settled::default()),

@@ -154,7 +154,7 @@ fn instructions(place: &Place) -> String {
     let kept = match place.fate {
         Fate::Commit => {
             "What a call changes in the workspace is committed to the user\'s directory when it is over, but for what could harm \
-             him, such as git hooks. Each call begins with an empty /tmp."
+             them, such as git hooks. Each call begins with an empty /tmp."
         }
         Fate::Discard | Fate::Patch(_) => {
             "The calls share one sandbox: files stay, the workspace\'s and those of /tmp. The user\'s directory itself is not \

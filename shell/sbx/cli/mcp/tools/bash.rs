@@ -1,9 +1,9 @@
 //! A bash script.
 
 use super::{Call, Tool};
-use crate::cli::exec::{Settled, on_a_line};
+use crate::cli::exec::on_a_line;
 use crate::cli::mcp::answer::{Answer, Changed, append};
-use crate::cli::mcp::place::Place;
+use crate::cli::mcp::place::{Kept, Place};
 use rmcp::model::ToolAnnotations;
 use rmcp::schemars::{self, JsonSchema};
 use sbx::{Network, Observation, Outcome, Stream, format_duration};
@@ -111,8 +111,8 @@ impl Tool for Bash {
             call.show(bytes);
             ControlFlow::Continue(())
         };
-        let (seen, settled) = call.place.act(|shell| shell.act_with(&action, &mut show))?;
-        Ok(Ran::new(&seen, &settled))
+        let (seen, kept) = call.place.act(|shell| shell.act_with(&action, &mut show))?;
+        Ok(Ran::new(&seen, &kept))
     }
 }
 
@@ -124,7 +124,7 @@ impl Takes {
 }
 
 impl Ran {
-    pub fn new(seen: &Observation, settled: &Settled) -> Ran {
+    pub fn new(seen: &Observation, kept: &Kept) -> Ran {
         let denied = seen.denied.iter();
         Ran {
             outcome: seen.outcome,
@@ -137,7 +137,7 @@ impl Ran {
             denied: denied
                 .map(|d| Denied { what: d.what.clone(), rule: d.rule.clone(), hint: d.hint.clone() })
                 .collect(),
-            changes: Changed::new(settled),
+            changes: Changed::new(kept),
             wall_s: seen.wall.as_secs_f64(),
             missing: seen.missing.clone(),
         }
@@ -145,6 +145,10 @@ impl Ran {
 }
 
 impl Answer for Ran {
+    fn is_error(&self) -> bool {
+        self.changes.is_lost()
+    }
+
     fn text(&self) -> String {
         let mut text = self.stdout.clone();
         append(&mut text, &self.stderr);

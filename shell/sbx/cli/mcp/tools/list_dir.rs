@@ -55,7 +55,7 @@ impl Tool for ListDir {
 
     fn act(takes: Takes, call: &Call<'_>) -> anyhow::Result<DirListed> {
         let path = takes.path.filter(|path| !path.is_empty()).unwrap_or_else(|| ".".into());
-        let (listing, _) = call.place.act(|shell| shell.list_dir(&path, MAX_ENTRIES))?;
+        let listing = call.place.look(|shell| shell.list_dir(&path, MAX_ENTRIES))?;
         Ok(DirListed::new(path, listing))
     }
 }

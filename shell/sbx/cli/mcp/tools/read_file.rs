@@ -63,7 +63,7 @@ impl Tool for ReadFile {
     }
 
     fn act(takes: Takes, call: &Call<'_>) -> anyhow::Result<FileRead> {
-        let (bytes, _) = call.place.act(|shell| shell.read_file(&takes.path, MAX_FILE))?;
+        let bytes = call.place.look(|shell| shell.read_file(&takes.path, MAX_FILE))?;
         let (first, lines) = (takes.first_line.unwrap_or(1), takes.lines.unwrap_or(usize::MAX));
         Ok(FileRead::new(takes.path, &bytes, first, lines, call.place.policy.limits.output.0))
     }

@@ -51,13 +51,18 @@ impl Tool for WriteFile {
 
     fn act(takes: Takes, call: &Call<'_>) -> anyhow::Result<FileWritten> {
         let bytes = takes.text.len();
-        let ((), settled) = call.place.act(|shell| shell.write_file(&takes.path, takes.text))?;
-        let is_unkept = matches!(call.place.fate, Fate::Commit) && settled.committed.is_empty();
-        Ok(FileWritten { path: takes.path, bytes, changes: Changed::new(&settled), is_unkept })
+        let ((), kept) = call.place.act(|shell| shell.write_file(&takes.path, takes.text))?;
+        let is_unkept = matches!(call.place.fate, Fate::Commit)
+            && kept.as_ref().is_ok_and(|settled| settled.committed.is_empty());
+        Ok(FileWritten { path: takes.path, bytes, changes: Changed::new(&kept), is_unkept })
     }
 }
 
 impl Answer for FileWritten {
+    fn is_error(&self) -> bool {
+        self.changes.is_lost()
+    }
+
     fn text(&self) -> String {
         let mut text = format!("{}: {} bytes written", on_a_line(&self.path), self.bytes);
         if self.is_unkept {
