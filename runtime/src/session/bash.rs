@@ -131,11 +131,14 @@ impl Bash {
         self.heard.clear();
         self.feed.extend_from_slice(line);
         self.feed.push(b'\n');
-        // An empty line first: after an open quote bash's parser takes what follows for a part of it.
         let end = format!(
-            "\n{{ {then}builtin printf '\\000{number}\\000' >&63; \
-             builtin printf '\\000{number}\\000%s\\000%s\\000' \"$__sbx_status\" \"$PWD\" >&0; }} 2>/dev/null\n"
+            "{{ {then}builtin printf '\\000{number}\\000' >&63; \
+             builtin printf '\\000{number}\\000%s\\000%s\\000' \"$__sbx_status\" \"$PWD\" >&0; \
+             __sbx_said={number}; }} 2>/dev/null"
         );
+        // An empty line first: after an open quote bash's parser takes what follows for a part of it. A Ctrl-C that bash takes
+        // itself, when it has read on already, costs it a line or a command: the end is said again where it was not.
+        let end = format!("\n\n\n{end}\ncase ${{__sbx_said-}} in {number}) ;; *) {end};; esac\n");
         match bytes {
             None => self.feed.extend(end.bytes()),
             Some(bytes) => self.later = [bytes.to_vec(), end.into_bytes()].into(),
@@ -241,9 +244,7 @@ impl Bash {
                 _ => break,
             }
         }
-        if !self.signed
-            && let Some(at) = find(&self.pending, &self.sign)
-        {
+        while let Some(at) = find(&self.pending, &self.sign) {
             self.pending.drain(at..at + self.sign.len());
             self.signed = true;
         }
