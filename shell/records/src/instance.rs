@@ -119,7 +119,7 @@ fn instance(mut row: Map<String, Value>) -> Result<Instance, String> {
 /// Whether a path may be made of an `instance_id`; if not, what is wrong.
 pub(crate) fn check_id(id: &str) -> Result<(), String> {
     let odd = |c: char| c == '/' || c == '\\' || c.is_control();
-    if id.contains(odd) || id.starts_with('.') || id.len() > MAX_ID_BYTES {
+    if id.trim().is_empty() || id.contains(odd) || id.starts_with('.') || id.len() > MAX_ID_BYTES {
         let shown: String = id.chars().take(MAX_ID_BYTES).collect();
         return Err(format!(
             "instance_id: expected a name that can be a file's, of at most {MAX_ID_BYTES} bytes, found {shown:?}"

@@ -156,8 +156,8 @@ mod tests {
         for (rollout, exit_status, model) in
             [(1, errored, "a"), (0, good, "b"), (1, good, "c"), (0, errored, "d"), (2, errored, "e")]
         {
-            let schema = Rollout::SCHEMA.into();
-            let rollout = Rollout { schema, rollout, exit_status, model: model.into(), ..Rollout::default() };
+            let (schema, instance_id, model) = (Rollout::SCHEMA.into(), "i".into(), model.into());
+            let rollout = Rollout { schema, instance_id, rollout, exit_status, model, ..Rollout::default() };
             journal.append(&rollout).unwrap();
         }
         let rollouts = Rollouts::open(dir.path()).unwrap();
@@ -178,7 +178,8 @@ mod tests {
     #[test]
     fn a_lone_surrogate_in_a_line_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let rollout = Rollout { schema: Rollout::SCHEMA.into(), model: "MODEL".into(), ..Rollout::default() };
+        let (schema, instance_id, model) = (Rollout::SCHEMA.into(), "i".into(), "MODEL".into());
+        let rollout = Rollout { schema, instance_id, model, ..Rollout::default() };
         let line = serde_json::to_string(&rollout).unwrap().replace("MODEL", r"m\udcffm");
         std::fs::write(dir.path().join(JOURNAL), line + "\n").unwrap();
         let rollouts = Rollouts::open(dir.path()).unwrap();

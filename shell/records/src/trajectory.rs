@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_name_that_leads_out_of_the_folder_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        for id in ["../../x", "/x", "..", "a/b"] {
+        for id in ["../../x", "/x", "..", "a/b", "", " "] {
             let rollout = Rollout { instance_id: id.into(), ..Rollout::default() };
             let error = write_trajectory(&dir.path().join("run"), &rollout).unwrap_err().to_string();
             assert!(error.starts_with("instance_id: expected a name"), "{error}");

@@ -79,6 +79,11 @@ impl Foreign {
         if commit.starts_with('-') {
             return Err(format!("base_commit {commit:?}: expected a commit"));
         }
+        // Of more digits than a name has git reads the first.
+        let digits = commit.len();
+        if digits > 40 && digits != 64 && commit.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(format!("base_commit {commit:?}: expected at most 40 digits, found {digits}"));
+        }
         let name = format!("{commit}^{{commit}}");
         // Named, so that git looks for no other when it finds no sense in this.
         git(self.git_dir(), &["--git-dir=.", "rev-parse", "--verify", "--quiet", "--end-of-options", &name])

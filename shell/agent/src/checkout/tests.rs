@@ -162,6 +162,8 @@ fn what_is_not_there_is_named_with_what_is() {
     );
     assert!(place.error("org/name", "0123456789").contains("base_commit \"0123456789\" is not in"));
     assert!(place.error("../../etc", "HEAD").contains("is not there"));
+    let long = format!("{}ab", place.commits[0]);
+    assert!(place.error("org/name", &long).contains("at most 40 digits, found 42"));
     assert!(place.error("org/name", "--help").contains("expected a commit"));
     assert!(place.error("file://org/name", "HEAD").contains("expected a URL of"));
     assert!(place.error("https://example.invalid/x", "main").contains("expected all 40 digits"));
