@@ -158,6 +158,10 @@ impl Shell {
             }
             ControlFlow::Continue(())
         })?;
+        if seen.outcome == Outcome::OutputLimit {
+            // More than any action may write.
+            return Err(FileError::TooLarge { path: shown(path), limit: bytes.len() });
+        }
         match ended(&seen) {
             Some(0) => Ok(bytes),
             Some(NOT_FOUND) => Err(FileError::NotFound(shown(path))),

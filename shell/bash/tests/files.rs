@@ -91,6 +91,17 @@ fn the_manners_of_a_policy_are_not_for_files_and_its_programs_are_needed() {
 }
 
 #[test]
+fn a_file_of_more_than_an_action_may_write_is_too_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut policy = Policy::preset("whitelist").unwrap();
+    policy.limits.output = sbx_runtime::ByteSize(1);
+    std::fs::File::create(dir.path().join("large")).unwrap().set_len(200 << 20).unwrap();
+    let Some(mut shell) = shell(&policy, dir.path()) else { return };
+    assert!(matches!(shell.read_file("large", 1 << 30), Err(FileError::TooLarge { .. })));
+    assert!(shell.act(&Action::bash("true")).unwrap().success());
+}
+
+#[test]
 fn a_file_that_takes_too_long_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let mut policy = Policy::preset("whitelist").unwrap();
